@@ -1,1 +1,3 @@
-return 0;
+using ImageSentinel.Collector.Hosting;
+
+return await new CollectorCommand().InvokeAsync(args).ConfigureAwait(false);
