@@ -1,0 +1,39 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using Google.Protobuf;
+
+namespace ImageSentinel.Agent.Outputs;
+
+/// <summary>Protobuf messages as proto3 JSON on one line, safe to print on a terminal.</summary>
+public static class RecordJson
+{
+    private static readonly JsonFormatter s_formatter = new(JsonFormatter.Settings.Default);
+
+    // JsonFormatter escapes control characters, but not every character that a terminal obeys: the bidirectional
+    // isolates pass. Outside a JSON string there is nothing but ASCII, so what is found here is inside one.
+    private static readonly SearchValues<char> s_obeyed = SearchValues.Create(
+        "\u007f\u0080\u0085\u009b\u061c\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff");
+
+    /// <summary>One line, without the line's end.</summary>
+    public static string Line(IMessage message)
+    {
+        string text = s_formatter.Format(message);
+        int at = text.AsSpan().IndexOfAny(s_obeyed);
+        if (at < 0)
+        {
+            return text;
+        }
+
+        var safe = new StringBuilder(text.Length + 16);
+        ReadOnlySpan<char> rest = text;
+        while (at >= 0)
+        {
+            safe.Append(rest[..at]).Append(CultureInfo.InvariantCulture, $"\\u{(int)rest[at]:x4}");
+            rest = rest[(at + 1)..];
+            at = rest.IndexOfAny(s_obeyed);
+        }
+
+        return safe.Append(rest).ToString();
+    }
+}
