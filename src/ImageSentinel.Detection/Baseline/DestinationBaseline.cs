@@ -1,0 +1,151 @@
+using System.Globalization;
+using ImageSentinel.Detection.Model;
+
+namespace ImageSentinel.Detection.Baseline;
+
+/// <summary>A destination that the configuration or an operator allows.</summary>
+/// <param name="Source">"configured" or "approved".</param>
+public sealed record AllowedDestination(DestinationPattern Pattern, string Source, string Reason, DateTimeOffset? Expires);
+
+/// <summary>How new a destination is, and why.</summary>
+/// <param name="AddressKnown">The address was seen before, on another port.</param>
+public readonly record struct Judgement(Novelty Novelty, string Reason, bool AddressKnown);
+
+/// <summary>When the baseline learns and from when on it judges.</summary>
+/// <param name="Learning">False: enforcing from the start.</param>
+/// <param name="LearningSince">When this host's baseline began.</param>
+/// <param name="EnforcingFrom">When learning ends by itself.</param>
+public sealed record BaselineMode(bool Learning, DateTimeOffset LearningSince, DateTimeOffset EnforcingFrom);
+
+/// <summary>What one host has ever talked to, and what it may.</summary>
+public sealed class DestinationBaseline(BaselineMode mode)
+{
+    private readonly List<AllowedDestination> _allowed = [];
+    private readonly HashSet<NetAddress> _resolvers = [];
+    private readonly HashSet<NetAddress> _own = [];
+
+    public DestinationTable Seen { get; } = new();
+
+    public BaselineMode Mode { get; internal set; } = mode;
+
+    public IReadOnlyList<AllowedDestination> Allowed => _allowed;
+
+    /// <summary>Set by the edge, which makes what is learned durable. Called on the core's thread.</summary>
+    public Action<Destination, uint>? Learned { get; set; }
+
+    /// <summary>Set by the edge: an operator's decision to make durable.</summary>
+    public Action<AllowedDestination>? Approved { get; set; }
+
+    /// <summary>Set by the edge: an operator's decision to make durable.</summary>
+    public Action<DestinationPattern>? Forgotten { get; set; }
+
+    public bool IsLearning(DateTimeOffset now) => Mode.Learning && now < Mode.EnforcingFrom;
+
+    public void Allow(AllowedDestination allowed) => _allowed.Add(allowed);
+
+    public void KnowResolver(NetAddress address) => _resolvers.Add(address);
+
+    public void KnowOwnAddress(NetAddress address) => _own.Add(address);
+
+    /// <summary>True for what is never a destination: this host, its links, its neighbours' chatter, no address at all.</summary>
+    public bool IsNoise(Destination destination, out string reason)
+    {
+        reason = NoiseOf(destination.Address);
+        if (reason.Length == 0 && destination.Port == 0 && destination.Protocol is EgressProtocol.Tcp or EgressProtocol.Udp)
+        {
+            reason = "port 0: no packet can leave";
+        }
+
+        if (reason.Length == 0 && _own.Contains(destination.Address))
+        {
+            reason = "an address of this host";
+        }
+
+        return reason.Length > 0;
+    }
+
+    public Judgement Judge(Destination destination, DateTimeOffset now)
+    {
+        foreach (AllowedDestination allowed in _allowed)
+        {
+            if (allowed.Pattern.Matches(destination) && (allowed.Expires is null || now < allowed.Expires))
+            {
+                string why = allowed.Reason.Length > 0 ? $": {allowed.Reason}" : "";
+                return new Judgement(Novelty.Known, $"{allowed.Source} as {allowed.Pattern.Text}{why}", true);
+            }
+        }
+
+        if (destination.Port == 53 && _resolvers.Contains(destination.Address))
+        {
+            return new Judgement(Novelty.Known, "a DNS server this host or its engine is configured with", true);
+        }
+
+        if (Seen.TryFind(destination, out SeenDestination seen, out bool addressKnown))
+        {
+            string times = seen.Count == 0
+                ? "address seen on many ports"
+                : string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"seen {seen.Count} times since {DateTimeOffset.FromUnixTimeSeconds(seen.FirstSeen):yyyy-MM-dd HH:mm:ss}Z");
+            return new Judgement(Novelty.Known, times, true);
+        }
+
+        string since = string.Create(CultureInfo.InvariantCulture, $"{Mode.LearningSince:yyyy-MM-dd HH:mm}Z");
+        string port = addressKnown ? "; the address is known, on another port" : "";
+        return IsLearning(now)
+            ? new Judgement(Novelty.Learning, $"never seen before on this host, which has been learning since {since}{port}", addressKnown)
+            : new Judgement(Novelty.NeverSeen, $"never seen before on this host, which has been watching since {since}{port}", addressKnown);
+    }
+
+    /// <summary>Remembers a destination of the host's ordinary traffic, or of a build that may teach.</summary>
+    public void Learn(Destination destination, Stamp at)
+    {
+        if (IsNoise(destination, out _))
+        {
+            return;
+        }
+
+        uint seconds = (uint)Math.Clamp(at.Wall / Stamp.Second, 0, uint.MaxValue);
+        if (Seen.Add(destination, seconds))
+        {
+            Learned?.Invoke(destination, seconds);
+        }
+    }
+
+    public void Approve(DestinationPattern pattern, string reason)
+    {
+        var allowed = new AllowedDestination(pattern, "approved", reason, null);
+        _ = _allowed.RemoveAll(a => a.Source == "approved" && a.Pattern.Text == pattern.Text);
+        _allowed.Add(allowed);
+        Approved?.Invoke(allowed);
+    }
+
+    /// <summary>Takes back approvals of exactly this text and everything seen that matches.</summary>
+    public int Forget(DestinationPattern pattern)
+    {
+        int removed = _allowed.RemoveAll(a => a.Source == "approved" && a.Pattern.Text == pattern.Text);
+        removed += Seen.Remove(pattern.Matches);
+        Forgotten?.Invoke(pattern);
+        return removed;
+    }
+
+    private static string NoiseOf(NetAddress address)
+    {
+        if (address.IsIPv4)
+        {
+            uint v4 = address.IPv4;
+            return (v4 >> 24) == 127 ? "loopback"
+                : v4 == 0 ? "no address"
+                : v4 == uint.MaxValue ? "broadcast"
+                : (v4 >> 28) == 0xE ? "multicast"
+                : (v4 >> 16) == 0xA9FE && v4 != 0xA9FE_A9FE ? "link-local"
+                : "";
+        }
+
+        return address is { High: 0, Low: 1 } ? "loopback"
+            : address is { High: 0, Low: 0 } ? "no address"
+            : (address.High >> 56) == 0xFF ? "multicast"
+            : (address.High >> 54) == 0x3FA ? "link-local"
+            : "";
+    }
+}

@@ -1,0 +1,329 @@
+using System.Text;
+using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Processes;
+
+namespace ImageSentinel.Detection.Builds;
+
+/// <summary>The classic builder: each RUN is an ordinary container whose image is named by id.</summary>
+/// <remarks>
+/// A build begins when the engine unpacks a context to <c>tmp/docker-builder…</c> and ends when it deletes it. Steps of one
+/// build are strictly serial; each is made from the image that the step before it left.
+/// </remarks>
+internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
+{
+    private const long SettleAfterContext = 800 * Stamp.Millisecond;
+    private const long IdleEnd = 30 * Stamp.Second;
+
+    private readonly Dictionary<string, BuildStep> _steps = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Build> _byContainer = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ContainerScope> _scopes = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ContainerFact> _facts = new(StringComparer.Ordinal);
+    private readonly Dictionary<Build, string> _lastImage = [];
+
+    /// <summary>Raised when it is known whether a container is a step: what it did before can now be judged.</summary>
+    internal Action<ContainerScope, Stamp>? Settled { get; set; }
+
+    public ContainerScope ScopeOf(int engine, string containerId, Stamp at)
+    {
+        if (!_scopes.TryGetValue(containerId, out ContainerScope? scope))
+        {
+            scope = new ContainerScope(engine, containerId) { Created = at };
+            _scopes[containerId] = scope;
+            if (_facts.TryGetValue(containerId, out ContainerFact? fact))
+            {
+                Settle(scope, fact, at);
+            }
+            else
+            {
+                state.Output.Ask(new ContainerLookup(engine, containerId));
+            }
+        }
+
+        return scope;
+    }
+
+    public void ContextCreated(int engine, string directory, Stamp at)
+    {
+        if (Find(engine, directory) is null)
+        {
+            _ = builds.Start(Builder.Classic, engine, at, directory);
+        }
+    }
+
+    public void ContextDeleted(int engine, string directory, Stamp at)
+    {
+        if (Find(engine, directory) is { } build)
+        {
+            build.ContextDeleted = at;
+            BuildRegistry.Touch(build, at);
+        }
+    }
+
+    public void ContextFileWritten(int engine, string directory, ReadOnlySpan<byte> path)
+    {
+        if (Find(engine, directory) is { Candidates.Count: < 16 })
+        {
+            state.Output.Ask(new DockerfileLookup(engine, Encoding.UTF8.GetString(path)));
+        }
+    }
+
+    public void Learn(Dockerfile dockerfile, int engine, string directory, Stamp at)
+    {
+        if (Find(engine, directory) is not { } build)
+        {
+            return;
+        }
+
+        _ = build.Candidates.RemoveAll(c => c.Origin == dockerfile.Origin);
+        build.Candidates.Add(dockerfile);
+        Choose(build, at);
+    }
+
+    public void Learn(ContainerFact fact, Stamp at)
+    {
+        bool known = _facts.ContainsKey(fact.ContainerId);
+        _facts[fact.ContainerId] = fact;
+        if (_steps.TryGetValue(fact.ContainerId, out BuildStep? step))
+        {
+            Finish(step, fact, at);
+            return;
+        }
+
+        if (!known && IsStep(fact, out bool metadata))
+        {
+            Build build = ChooseBuild(fact, at);
+            _byContainer[fact.ContainerId] = build;
+            BuildRegistry.Touch(build, at);
+            if (!metadata)
+            {
+                step = Begin(fact, build, at);
+            }
+        }
+
+        if (_scopes.TryGetValue(fact.ContainerId, out ContainerScope? scope) && !scope.Settled)
+        {
+            Settle(scope, fact, at);
+        }
+    }
+
+    /// <summary>A process of a step executed its first own program: it is the container's first process.</summary>
+    public static void FirstProgram(BuildStep step, ProcessNode node) => step.Init ??= node;
+
+    public static void InitEnded(BuildStep step, ProcessNode node, Stamp at)
+    {
+        if (!ReferenceEquals(step.Init, node) || step.Ended is not null)
+        {
+            return;
+        }
+
+        int signal = node.ExitStatus & 0x7F;
+        step.Ended = at;
+        step.ExitCode = signal != 0 ? 128 + signal : (node.ExitStatus >> 8) & 0xFF;
+        step.Killed = signal == 9;
+        BuildRegistry.Touch(step.Build!, at);
+    }
+
+    /// <summary>The build that made an image: by the container the engine wrote into it, else by the parent image.</summary>
+    public Build? FindForImage(ImageFact image)
+    {
+        if (image.Container.Length > 0 && _byContainer.TryGetValue(image.Container, out Build? build))
+        {
+            return build;
+        }
+
+        return image.Parent.Length == 0 ? null : builds.Active.FirstOrDefault(
+            b => b.Builder == Builder.Classic && b.Engine == image.Engine && _lastImage.GetValueOrDefault(b) == image.Parent);
+    }
+
+    public void ImageWritten(Build build, ImageFact image)
+    {
+        _lastImage[build] = image.ImageId;
+        if (image.Container.Length > 0 && _steps.TryGetValue(image.Container, out BuildStep? step))
+        {
+            step.Layer = image.Layers.Count > 0 ? image.Layers[^1] : step.Layer;
+        }
+    }
+
+    public void OnTick(Stamp at)
+    {
+        foreach (ContainerScope scope in _scopes.Values)
+        {
+            // Its configuration never came: an ordinary container, as far as anyone can tell.
+            if (!scope.Settled && at.Since(scope.Created) > 3 * Stamp.Second)
+            {
+                scope.Settled = true;
+                Settled?.Invoke(scope, at);
+            }
+        }
+
+        foreach (Build build in builds.Active.Where(static b => b.Builder == Builder.Classic).ToList())
+        {
+            bool contextGone = build.ContextDeleted is { } deleted && at.Since(deleted) > SettleAfterContext;
+            bool quiet = !build.HasRunningStep && at.Since(build.LastActivity) > SettleAfterContext;
+            bool abandoned = build.ContextDirectory.Length == 0
+                && (build.PrimarySession?.Ended is { } gone ? at.Since(gone) > 1500 * Stamp.Millisecond : at.Since(build.LastActivity) > IdleEnd);
+            if (quiet && (contextGone || abandoned))
+            {
+                // Each instruction leaves an image; only a build that came to its end has made the one that was asked for.
+                bool complete = build.Steps.All(static s => s.ExitCode is null or 0);
+                BuildResult result = BuildRegistry.ResultOf(build);
+                if (result == BuildResult.Succeeded && !complete)
+                {
+                    result = build.Steps.Any(static s => s.Killed) && build.PrimarySession?.Ended is { } left
+                        && left.Boot <= build.LastActivity.Boot
+                        ? BuildResult.Cancelled
+                        : BuildResult.Failed;
+                    build.ImageId = "";
+                }
+
+                builds.End(build, build.ContextDeleted ?? build.LastActivity, result);
+                Forget(build);
+            }
+        }
+    }
+
+    private static bool IsStep(ContainerFact fact, out bool metadata)
+    {
+        metadata = fact.Command.Count > 2 && fact.Command[2].StartsWith("#(nop)", StringComparison.Ordinal);
+        bool byId = fact.Image.StartsWith("sha256:", StringComparison.Ordinal) && fact.Image.Length == 71;
+        return byId && !fact.Attached && fact.LogPath.Length == 0;
+    }
+
+    private Build? Find(int engine, string directory)
+        => builds.Active.FirstOrDefault(b => b.Builder == Builder.Classic && b.Engine == engine && b.ContextDirectory == directory);
+
+    private void Settle(ContainerScope scope, ContainerFact fact, Stamp at)
+    {
+        if (_steps.TryGetValue(fact.ContainerId, out BuildStep? step))
+        {
+            scope.Step = step;
+        }
+
+        scope.Settled = true;
+        Settled?.Invoke(scope, at);
+    }
+
+    private BuildStep Begin(ContainerFact fact, Build build, Stamp at)
+    {
+        var step = new BuildStep(fact.ContainerId, fact.Engine, at)
+        {
+            ContainerId = fact.ContainerId,
+            Command = StepText.CommandOf(fact.Command),
+            Instruction = StepText.InstructionOf(fact.Command),
+            Layer = fact.Layer,
+            Network = fact.NetworkMode switch
+            {
+                "host" => StepNetwork.Host,
+                "none" => StepNetwork.Isolated,
+                _ => StepNetwork.Bridge,
+            },
+        };
+        build.Add(step);
+        Number(step, build);
+        _steps[fact.ContainerId] = step;
+        return step;
+    }
+
+    // The second witness of an end: normally the first process's exit came long before the engine wrote this.
+    private static void Finish(BuildStep step, ContainerFact fact, Stamp at)
+    {
+        if (step.Ended is null && step.Init is null && fact is { Running: false, Finished: true, ExitCode: { } code })
+        {
+            step.Ended = at;
+            step.ExitCode = code;
+            step.Killed = code == 137;
+            BuildRegistry.Touch(step.Build!, at);
+        }
+    }
+
+    private Build ChooseBuild(ContainerFact fact, Stamp at)
+    {
+        List<Build> active = [.. builds.ActiveOn(fact.Engine, Builder.Classic)];
+        Build? byParent = active.Find(b => _lastImage.GetValueOrDefault(b) == fact.Image && !b.HasRunningStep);
+        if (byParent is not null && active.Count(b => _lastImage.GetValueOrDefault(b) == fact.Image) == 1)
+        {
+            return byParent;
+        }
+
+        string command = StepText.CommandOf(fact.Command);
+        List<Build> matching = [.. active.Where(b => !b.HasRunningStep && b.Candidates.Exists(c => c.FindRun(command) is not null))];
+        if (matching.Count > 1)
+        {
+            matching = [.. matching.OrderBy(b => b.Steps.Count(s => s.Command == command))];
+            matching[0].Note("a step could belong to another build that ran at the same time");
+        }
+
+        return matching.Count > 0 ? matching[0]
+            : byParent ?? active.Find(static b => !b.HasRunningStep)
+            ?? (active.Count > 0 ? active[^1] : builds.Start(Builder.Classic, fact.Engine, at));
+    }
+
+    private void Choose(Build build, Stamp at)
+    {
+        Dockerfile? best = build.Candidates
+            .OrderByDescending(c => build.Steps.Count(s => c.FindRun(s.Command) is not null))
+            .ThenByDescending(static c => c.Origin.EndsWith("/Dockerfile", StringComparison.Ordinal))
+            .FirstOrDefault();
+        if (best is not null && !ReferenceEquals(best, build.Dockerfile))
+        {
+            build.Dockerfile = best;
+            build.BaseImages = best.BaseImages;
+            foreach (BuildStep step in build.Steps)
+            {
+                Number(step, build);
+            }
+
+            builds.ChooseClients(build, at);
+            BuildRegistry.Touch(build, at);
+        }
+    }
+
+    private static void Number(BuildStep step, Build build)
+    {
+        Dockerfile? dockerfile = build.Dockerfile?.FindRun(step.Command) is not null
+            ? build.Dockerfile
+            : build.Candidates.Find(c => c.FindRun(step.Command) is not null) ?? build.Dockerfile;
+        if (dockerfile is null)
+        {
+            return;
+        }
+
+        if (!ReferenceEquals(dockerfile, build.Dockerfile))
+        {
+            build.Dockerfile = dockerfile;
+            build.BaseImages = dockerfile.BaseImages;
+        }
+
+        step.Total = dockerfile.Instructions.Count;
+        int after = build.Steps.Where(s => !ReferenceEquals(s, step)).Select(static s => s.Index).DefaultIfEmpty(0).Max();
+        Instruction? instruction = dockerfile.FindRun(step.Command, after) ?? dockerfile.FindRun(step.Command);
+        if (instruction is not null)
+        {
+            step.Index = instruction.Index;
+            step.Instruction = StepText.Cut(instruction.Text);
+        }
+    }
+
+    private void Forget(Build build)
+    {
+        _ = _lastImage.Remove(build);
+        foreach (string id in _byContainer.Where(p => ReferenceEquals(p.Value, build)).Select(static p => p.Key).ToList())
+        {
+            _ = _byContainer.Remove(id);
+            _ = _steps.Remove(id);
+            _ = _facts.Remove(id);
+            _ = _scopes.Remove(id);
+        }
+
+        // Ordinary containers: only their settled scope matters, and the processes hold it.
+        if (_facts.Count > 4096)
+        {
+            _facts.Clear();
+        }
+
+        if (_scopes.Count > 4096)
+        {
+            _scopes.Clear();
+        }
+    }
+}

@@ -1,0 +1,208 @@
+using ImageSentinel.Detection.Baseline;
+using ImageSentinel.Detection.Detectors;
+using ImageSentinel.Detection.Events;
+using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Processes;
+
+namespace ImageSentinel.Detection.Builds;
+
+/// <summary>Ties egress attempts to steps by the caller's lineage, judges them, and lets ordinary traffic teach the baseline.</summary>
+internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector detector)
+{
+    private const int MaximumPending = 64;
+
+    /// <summary>An address that was set on a datagram socket counts as egress when nobody can say whether a packet left.</summary>
+    private const long FlowPatience = 2 * Stamp.Second;
+
+    private readonly List<(BuildStep Step, Egress Egress)> _addressOnly = [];
+
+    public void On(in EgressAttempted e)
+    {
+        ProcessNode node = state.Tree.Resolve(e.Caller, e.At, e.CallWall);
+        if (node.Key.Pid == state.Host?.AgentPid)
+        {
+            return;
+        }
+
+        switch (node.Scope)
+        {
+            case StepScope scope:
+                Attempt(scope.Step, Capture(e, node), e.At);
+                break;
+            case ContainerScope { Step: { } step }:
+                Attempt(step, Capture(e, node), e.At);
+                break;
+            case ContainerScope { Settled: false } scope:
+                if (scope.Pending.Count < MaximumPending)
+                {
+                    scope.Pending.Add(Capture(e, node));
+                }
+
+                break;
+            case EngineScope:
+                // What the daemon fetches for a build is that build's; it never teaches the baseline by itself.
+                break;
+            default:
+                if (!e.AddressOnly)
+                {
+                    state.Baseline.Learn(e.Destination, e.At);
+                }
+
+                break;
+        }
+    }
+
+    public void On(in FlowSeen e)
+    {
+        if (e.Ended || _addressOnly.Count == 0)
+        {
+            return;
+        }
+
+        for (int i = _addressOnly.Count - 1; i >= 0; i--)
+        {
+            (BuildStep step, Egress egress) = _addressOnly[i];
+            if (egress.Destination == e.Destination)
+            {
+                _addressOnly.RemoveAt(i);
+                egress.AddressOnly = false;
+                Judge(step, egress, e.At);
+            }
+        }
+    }
+
+    /// <summary>A container turned out to be a step, or not: what it tried before is now judged or learned.</summary>
+    public void Settle(ContainerScope scope, Stamp at)
+    {
+        foreach (PendingEgress pending in scope.Pending)
+        {
+            if (scope.Step is { } step)
+            {
+                Attempt(step, pending, at);
+            }
+            else if (!pending.AddressOnly)
+            {
+                state.Baseline.Learn(pending.Destination, pending.At);
+            }
+        }
+
+        scope.Pending.Clear();
+    }
+
+    /// <summary>A step found its build.</summary>
+    public void Placed(BuildStep step, Stamp at)
+    {
+        foreach (Egress egress in step.Egress)
+        {
+            if (egress.Novelty == Novelty.None && !egress.AddressOnly)
+            {
+                Judge(step, egress, at);
+            }
+        }
+    }
+
+    public void OnTick(Stamp at)
+    {
+        if (_addressOnly.Count == 0)
+        {
+            return;
+        }
+
+        bool flowsSeen = state.Sensors.TryGetValue("conntrack", out SensorFact? conntrack) && conntrack.Health == "active";
+        for (int i = _addressOnly.Count - 1; i >= 0; i--)
+        {
+            (BuildStep step, Egress egress) = _addressOnly[i];
+            if (at.Since(egress.First) < FlowPatience)
+            {
+                continue;
+            }
+
+            _addressOnly.RemoveAt(i);
+            if (flowsSeen)
+            {
+                // Set for address selection only: no flow came of it.
+                step.RemoveEgress(egress.Destination);
+            }
+            else
+            {
+                egress.AddressOnly = false;
+                Judge(step, egress, at);
+            }
+        }
+    }
+
+    private static PendingEgress Capture(in EgressAttempted e, ProcessNode node) => new(
+        new Stamp(e.At.Boot, e.CallWall),
+        ProcessSnapshot.Of(node),
+        e.Destination,
+        e.Path,
+        e.Outcome,
+        e.Errno,
+        e.AddressOnly);
+
+    private void Attempt(BuildStep step, PendingEgress attempt, Stamp at)
+    {
+        if (state.Baseline.IsNoise(attempt.Destination, out _))
+        {
+            return;
+        }
+
+        Egress? egress = step.FindEgress(attempt.Destination);
+        bool first = egress is null;
+        egress ??= new Egress(attempt.Destination, attempt.At) { Process = attempt.Process, Path = attempt.Path, AddressOnly = attempt.AddressOnly };
+        EgressOutcome before = egress.Outcome;
+        egress.Add(attempt.Outcome, attempt.Errno, attempt.At);
+        if (first && !step.TryAddEgress(egress))
+        {
+            return;
+        }
+
+        if (attempt.AddressOnly && (first || egress.AddressOnly))
+        {
+            if (first)
+            {
+                _addressOnly.Add((step, egress));
+            }
+
+            return;
+        }
+
+        if (egress.AddressOnly)
+        {
+            egress.AddressOnly = false;
+            _ = _addressOnly.RemoveAll(p => ReferenceEquals(p.Egress, egress));
+        }
+
+        if (egress.Novelty == Novelty.None)
+        {
+            Judge(step, egress, at);
+        }
+        else if (egress.Outcome != before && step.Build is { } build)
+        {
+            detector.Refresh(build, at);
+            BuildRegistry.Touch(build, at);
+        }
+    }
+
+    private void Judge(BuildStep step, Egress egress, Stamp at)
+    {
+        if (step.Build is not { } build)
+        {
+            return;
+        }
+
+        Judgement judgement = state.Baseline.Judge(egress.Destination, at.Time);
+        egress.Novelty = judgement.Novelty;
+        egress.Reason = judgement.Reason;
+        detector.Judge(step, egress, judgement.AddressKnown, at);
+        if (state.Baseline.IsLearning(at.Time) && MayTeach(build))
+        {
+            state.Baseline.Learn(egress.Destination, at);
+        }
+
+        BuildRegistry.Touch(build, at);
+    }
+
+    // While it learns, a host believes its own builds; where the operator named who may build, only theirs.
+    private bool MayTeach(Build build) => state.Policy.TrustedClients.Count == 0 || Clients.Trust.IsTrusted(build, state);
+}

@@ -1,0 +1,49 @@
+using System.Globalization;
+using ImageSentinel.Detection.Detectors;
+using ImageSentinel.Detection.Events;
+using ImageSentinel.Detection.Model;
+
+namespace ImageSentinel.Detection.Builds;
+
+/// <summary>What was lost belongs to every build that ran at that moment: none of them can be called clean.</summary>
+internal sealed class LossTracker(CoreState state, BuildRegistry builds, FindingBook book)
+{
+    private readonly Dictionary<string, string> _health = new(StringComparer.Ordinal);
+
+    public void On(in LossNoticed e)
+    {
+        foreach (Build build in builds.Active)
+        {
+            build.AddLoss(e.Count);
+            string count = e.Count < 0 ? "an unknown number of" : e.Count.ToString(CultureInfo.InvariantCulture);
+            Tell(build, $"{count} {e.Sensor} records were lost ({e.Cause})", e.At);
+        }
+    }
+
+    /// <summary>A sensor that stops seeing while builds run is a loss of unknown size.</summary>
+    public void OnSensor(SensorFact sensor, Stamp at)
+    {
+        string before = _health.GetValueOrDefault(sensor.Sensor, "");
+        _health[sensor.Sensor] = sensor.Health;
+        if (before != "active" || sensor.Health == "active" || state.Ready is null)
+        {
+            return;
+        }
+
+        foreach (Build build in builds.Active)
+        {
+            build.AddLoss(-1);
+            Tell(build, $"the {sensor.Sensor} sensor became {sensor.Health}: {sensor.Reason}", at);
+        }
+    }
+
+    private void Tell(Build build, string what, Stamp at)
+    {
+        Finding finding = book.Of(build, DetectorDefinition.CoverageGap, at);
+        finding.Severity = Severity.Medium;
+        finding.Message = $"While the build {build.Id} ran, {what}. What it did in that time is not known; it is not called clean.";
+        finding.Add(new Evidence(at, what));
+        book.Changed(finding, at);
+        BuildRegistry.Touch(build, at);
+    }
+}

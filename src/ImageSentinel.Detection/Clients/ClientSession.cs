@@ -1,0 +1,38 @@
+using ImageSentinel.Detection.Builds;
+using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Processes;
+
+namespace ImageSentinel.Detection.Clients;
+
+/// <summary>One peer of an engine's API: a process on this host, or a remote address. Connections are grouped by peer,
+/// because one build opens up to twelve.</summary>
+public sealed class ClientSession(int engine, Stamp first)
+{
+    public int Engine { get; } = engine;
+
+    public Stamp First { get; } = first;
+
+    public Stamp Last { get; internal set; } = first;
+
+    public int Connections { get; internal set; }
+
+    /// <summary>The process that a person would name: <c>docker</c>, not its plugin.</summary>
+    public ProcessNode? Process { get; internal init; }
+
+    /// <summary>Taken while it ran; a process tree node may be gone when the build is told.</summary>
+    public ProcessSnapshot? Snapshot { get; internal set; }
+
+    public NetAddress? Address { get; internal init; }
+
+    public ushort Port { get; internal set; }
+
+    public ClientCommand Command { get; internal set; } = ClientCommand.Unknown;
+
+    /// <summary>The Dockerfile its command line names, as read while it ran.</summary>
+    public Dockerfile? Dockerfile { get; internal set; }
+
+    /// <summary>When the peer went away; null while it may still ask for things.</summary>
+    public Stamp? Ended => Process?.Ended;
+
+    public bool AliveAt(Stamp at, long slack) => Ended is not { } ended || ended.Boot + slack >= at.Boot;
+}

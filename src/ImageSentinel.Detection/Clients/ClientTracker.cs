@@ -1,0 +1,218 @@
+using ImageSentinel.Detection.Builds;
+using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Processes;
+
+namespace ImageSentinel.Detection.Clients;
+
+/// <summary>Who is connected to the engines, and which of them most likely asked for a build.</summary>
+/// <remarks>
+/// No single fact names the requester (the engine never records it), so facts are weighed: a connection open when the
+/// build began, a command line that builds, the Dockerfile it names, the tag that came out, and an end that coincides.
+/// When two remain close, both are told.
+/// </remarks>
+public sealed class ClientTracker
+{
+    private const int MaximumSessions = 4096;
+
+    // A client connects before its build shows: up to 0.5 s for a CLI, longer while a context is uploaded.
+    private const long FreshWindow = 15 * Stamp.Second;
+    private const long EndSlack = 1500 * Stamp.Millisecond;
+
+    private readonly List<ClientSession> _sessions = [];
+
+    public IReadOnlyList<ClientSession> Sessions => _sessions;
+
+    public ClientSession Connect(int engine, ProcessNode process, Stamp at)
+    {
+        ProcessNode leader = LeaderOf(process);
+        ClientSession? session = _sessions.Find(s => s.Engine == engine && ReferenceEquals(s.Process, leader));
+        if (session is null)
+        {
+            session = new ClientSession(engine, at) { Process = leader };
+            Add(session);
+        }
+
+        session.Connections++;
+        session.Last = at;
+        Refresh(session);
+
+        // A plugin's own command line is as telling as its leader's.
+        if (session.Command.Intent != ClientIntent.Build && !ReferenceEquals(process, leader))
+        {
+            ClientCommand own = ClientCommand.Parse(process.ArgumentList());
+            session.Command = own.Intent == ClientIntent.Build ? own : session.Command;
+        }
+
+        return session;
+    }
+
+    public ClientSession Accept(int engine, NetAddress address, ushort port, Stamp at)
+    {
+        ClientSession? session = _sessions.Find(s => s.Engine == engine && s.Address == address
+            && at.Since(s.Last) < 10 * 60 * Stamp.Second);
+        if (session is null)
+        {
+            session = new ClientSession(engine, at) { Address = address };
+            Add(session);
+        }
+
+        session.Connections++;
+        session.Last = at;
+        session.Port = port;
+        return session;
+    }
+
+    /// <summary>Takes the process as it is now; called again when its arguments become known.</summary>
+    public static void Refresh(ClientSession session)
+    {
+        if (session.Process is { } process)
+        {
+            session.Snapshot = ProcessSnapshot.Of(process);
+            ClientCommand command = ClientCommand.Parse(session.Snapshot.Arguments);
+            session.Command = command.Intent == ClientIntent.Unknown ? session.Command : command;
+        }
+    }
+
+    public ClientSession? FindByPid(int pid) => _sessions.FindLast(s => s.Process?.Key.Pid == pid);
+
+    /// <summary>Sessions that could be behind something that shows at <paramref name="at"/>.</summary>
+    public IEnumerable<ClientSession> Eligible(int engine, Stamp at)
+        => _sessions.Where(s => s.Engine == engine
+            && s.First.Boot <= at.Boot + (100 * Stamp.Millisecond)
+            && s.AliveAt(at, EndSlack)
+            && s.Command.Intent != ClientIntent.Other);
+
+    /// <summary>Weighs all candidates of a build, best first. Empty when nobody was seen to connect.</summary>
+    public IReadOnlyList<(ClientSession Session, double Score, string Reason)> Weigh(Build build, IReadOnlyList<Build> others)
+    {
+        var candidates = new List<(ClientSession Session, double Score, string Reason)>();
+        foreach (ClientSession session in _sessions)
+        {
+            if (session.Engine != build.Engine
+                || session.First.Boot > build.Started.Boot + (100 * Stamp.Millisecond)
+                || !session.AliveAt(build.Started, EndSlack))
+            {
+                continue;
+            }
+
+            (double score, string reason) = Score(session, build, others);
+            candidates.Add((session, score, reason));
+        }
+
+        candidates.Sort(static (a, b) => b.Score != a.Score
+            ? b.Score.CompareTo(a.Score)
+            : b.Session.Last.Boot.CompareTo(a.Session.Last.Boot));
+        return candidates;
+    }
+
+    /// <summary>The clients to report: the best alone when it stands out, else all that come close, with their shares.</summary>
+    public IReadOnlyList<BuildClient> Choose(Build build, IReadOnlyList<Build> others)
+    {
+        IReadOnlyList<(ClientSession Session, double Score, string Reason)> weighed = Weigh(build, others);
+        if (weighed.Count == 0)
+        {
+            return [];
+        }
+
+        double best = weighed[0].Score;
+        var close = weighed.Where(c => best - c.Score < 3).Take(8).ToList();
+        double total = close.Sum(c => Math.Pow(2, c.Score - best));
+        return [.. close.Select(c => ToClient(c.Session, Math.Round(Math.Pow(2, c.Score - best) / total, 2), c.Reason))];
+    }
+
+    public void Expire(Stamp now)
+        => _sessions.RemoveAll(s => (s.Ended is { } ended && now.Since(ended) > 15 * 60 * Stamp.Second)
+            || (s.Address is not null && now.Since(s.Last) > 60 * 60 * Stamp.Second));
+
+    private static BuildClient ToClient(ClientSession session, double confidence, string reason) => session.Address is { } address
+        ? new BuildClient(confidence, Transport.Tcp, address, session.Port, null, reason)
+        : new BuildClient(confidence, Transport.Unix, null, 0, session.Snapshot, reason);
+
+    private static (double Score, string Reason) Score(ClientSession session, Build build, IReadOnlyList<Build> others)
+    {
+        double score = 0;
+        var reasons = new List<string>();
+        if (session.Command.Intent == ClientIntent.Build)
+        {
+            score += 4;
+            reasons.Add("its command line builds an image");
+        }
+        else if (session.Command.Intent == ClientIntent.Other)
+        {
+            score -= 6;
+            reasons.Add("its command line does something else");
+        }
+
+        if (build.Tags.Count > 0 && session.Command.Tags.Count > 0)
+        {
+            bool same = session.Command.Tags.Any(t => build.Tags.Contains(t));
+            score += same ? 8 : -6;
+            reasons.Add(same ? "it named the tag that came out" : "it named another tag");
+        }
+
+        if (build.Dockerfile is { } dockerfile && session.Dockerfile is { } own)
+        {
+            bool same = dockerfile.SameAs(own);
+            score += same ? 8 : -8;
+            reasons.Add(same ? "it sent this Dockerfile" : "it sent another Dockerfile");
+        }
+
+        long age = build.Started.Boot - session.First.Boot;
+        if (age < FreshWindow)
+        {
+            score += 2;
+            reasons.Add("it connected just before the build began");
+        }
+        else if (build.Started.Boot - session.Last.Boot > FreshWindow)
+        {
+            score -= 2;
+            reasons.Add("it had been connected for long");
+        }
+
+        if (build.Ended is { } buildEnd && session.Ended is { } clientEnd && Math.Abs(clientEnd.Boot - buildEnd.Boot) < 3 * Stamp.Second)
+        {
+            score += 2;
+            reasons.Add("it ended with the build");
+        }
+
+        // One client asks for one build at a time, unless nothing else explains this one.
+        if (others.Any(o => !ReferenceEquals(o, build) && o.PrimarySession == session
+            && (o.Dockerfile is null || build.Dockerfile is null || !o.Dockerfile.SameAs(build.Dockerfile))))
+        {
+            score -= 3;
+            reasons.Add("another build is its");
+        }
+
+        return (score, string.Join("; ", reasons));
+    }
+
+    // docker starts docker-buildx and docker-compose as plugins; a person knows the command that was typed.
+    private static ProcessNode LeaderOf(ProcessNode process)
+    {
+        ProcessNode leader = process;
+        while (leader.Parent is { } parent && parent.Ended is null && IsDockerCommand(parent))
+        {
+            leader = parent;
+        }
+
+        return leader;
+    }
+
+    private static bool IsDockerCommand(ProcessNode node)
+    {
+        ReadOnlySpan<byte> exe = node.Exe;
+        exe = exe[(exe.LastIndexOf((byte)'/') + 1)..];
+        return exe.SequenceEqual("docker"u8) || exe.SequenceEqual("docker-compose"u8) || exe.SequenceEqual("docker-buildx"u8);
+    }
+
+    private void Add(ClientSession session)
+    {
+        if (_sessions.Count >= MaximumSessions)
+        {
+            int victim = _sessions.FindIndex(static s => s.Ended is not null);
+            _sessions.RemoveAt(Math.Max(0, victim));
+        }
+
+        _sessions.Add(session);
+    }
+}

@@ -1,0 +1,27 @@
+using ImageSentinel.Detection.Builds;
+using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Processes;
+
+namespace ImageSentinel.Detection.Clients;
+
+/// <summary>Whether the operator's list names a build's requester.</summary>
+internal static class Trust
+{
+    /// <summary>True only when every candidate that remained possible is trusted: doubt is not trust.</summary>
+    public static bool IsTrusted(Build build, CoreState state)
+        => build.Clients.Count > 0 && build.Clients.All(c => IsTrusted(c, state));
+
+    public static bool IsTrusted(BuildClient client, CoreState state)
+        => state.Policy.TrustedClients.Any(t => Matches(t, client, state));
+
+    private static bool Matches(TrustedClient trusted, BuildClient client, CoreState state)
+    {
+        ProcessSnapshot? process = client.Process;
+        return (trusted.User.Length == 0 || (process is not null && state.UserName(process.Uid) == trusted.User))
+            && (trusted.Uid is not { } uid || process?.Uid == uid)
+            && (trusted.Exe.Length == 0 || process?.Exe == trusted.Exe)
+            && (trusted.Remote is not { } remote || (client.Address is { } address && remote.Contains(address)))
+            && trusted.TlsCommonName.Length == 0
+            && trusted.ContainerImage.Length == 0;
+    }
+}

@@ -1,0 +1,68 @@
+using ImageSentinel.Detection.Builds;
+using ImageSentinel.Detection.Clients;
+using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Processes;
+
+namespace ImageSentinel.Detection.Detectors;
+
+public enum FindingActivity
+{
+    None = 0,
+    Create = 1,
+    Update = 2,
+    Close = 3,
+}
+
+/// <summary>One fact a finding rests on, as a plain sentence with its parts.</summary>
+public sealed record Evidence(
+    Stamp At,
+    string Summary,
+    ProcessSnapshot? Process = null,
+    Egress? Egress = null,
+    BuildClient? Client = null);
+
+/// <summary>Something worth telling. One per build and detector: what comes later updates it.</summary>
+public sealed class Finding(string uid, DetectorDefinition detector, Build? build, Stamp first)
+{
+    public const int MaximumEvidence = 64;
+
+    private readonly List<Evidence> _evidence = [];
+
+    public string Uid { get; } = uid;
+
+    public DetectorDefinition Detector { get; } = detector;
+
+    public Build? Build { get; } = build;
+
+    public BuildStep? Step { get; internal set; }
+
+    public Stamp First { get; } = first;
+
+    public Stamp Last { get; internal set; } = first;
+
+    public FindingActivity Activity { get; internal set; } = FindingActivity.Create;
+
+    public Severity Severity { get; internal set; }
+
+    public double Confidence { get; internal set; } = 1;
+
+    public string Title { get; internal set; } = detector.Title;
+
+    public string Message { get; internal set; } = "";
+
+    public IReadOnlyList<Evidence> Evidence => _evidence;
+
+    public int EvidenceBeyond { get; private set; }
+
+    internal void Add(Evidence evidence)
+    {
+        if (_evidence.Count < MaximumEvidence)
+        {
+            _evidence.Add(evidence);
+        }
+        else
+        {
+            EvidenceBeyond++;
+        }
+    }
+}

@@ -1,0 +1,48 @@
+using ImageSentinel.Detection.Builds;
+using ImageSentinel.Detection.Model;
+
+namespace ImageSentinel.Detection.Processes;
+
+/// <summary>What a process is part of. A child gets its parent's scope at fork, so the question needs no look-up later.</summary>
+public abstract class ExecutionScope;
+
+/// <summary>An engine's daemon and its helpers (git, untar, runc before it becomes a step).</summary>
+public sealed class EngineScope(int engine) : ExecutionScope
+{
+    public int Engine { get; } = engine;
+}
+
+/// <summary>A container that is not, or not yet known to be, a build step.</summary>
+public sealed class ContainerScope(int engine, string containerId) : ExecutionScope
+{
+    public int Engine { get; } = engine;
+
+    public string ContainerId { get; } = containerId;
+
+    internal Stamp Created { get; init; }
+
+    /// <summary>Attempts made before it was known what the container is.</summary>
+    internal List<PendingEgress> Pending { get; } = [];
+
+    /// <summary>Set when the container turned out to be a classic build step.</summary>
+    public BuildStep? Step { get; internal set; }
+
+    /// <summary>Set when its configuration said that it is an ordinary container.</summary>
+    public bool Settled { get; internal set; }
+}
+
+/// <summary>An egress attempt kept until its container is known to be a step or not.</summary>
+internal sealed record PendingEgress(
+    Stamp At,
+    ProcessSnapshot Process,
+    Destination Destination,
+    EgressPath Path,
+    EgressOutcome Outcome,
+    int Errno,
+    bool AddressOnly);
+
+/// <summary>A build step's processes.</summary>
+public sealed class StepScope(BuildStep step) : ExecutionScope
+{
+    public BuildStep Step { get; } = step;
+}

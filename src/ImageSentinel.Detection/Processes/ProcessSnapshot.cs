@@ -1,0 +1,45 @@
+using ImageSentinel.Detection.Model;
+
+namespace ImageSentinel.Detection.Processes;
+
+/// <summary>What a process was at one moment: evidence that later execs and exits cannot change.</summary>
+public sealed record ProcessSnapshot(
+    int Pid,
+    Stamp Started,
+    uint Uid,
+    uint Gid,
+    uint LoginUid,
+    uint Session,
+    string Exe,
+    IReadOnlyList<string> Arguments,
+    string Cwd,
+    string ContainerId,
+    IReadOnlyList<ProcessSnapshot> Ancestors)
+{
+    /// <summary>Ancestors told per process, nearest first; enough for shell, sudo, sshd and its session.</summary>
+    private const int MaximumAncestors = 12;
+
+    public static ProcessSnapshot Of(ProcessNode node)
+    {
+        var ancestors = new List<ProcessSnapshot>();
+        for (ProcessNode? parent = node.Parent; parent is not null && ancestors.Count < MaximumAncestors; parent = parent.Parent)
+        {
+            ancestors.Add(Alone(parent, []));
+        }
+
+        return Alone(node, ancestors);
+    }
+
+    private static ProcessSnapshot Alone(ProcessNode node, IReadOnlyList<ProcessSnapshot> ancestors) => new(
+        node.Key.Pid,
+        node.Started,
+        node.Uid,
+        node.Gid,
+        node.LoginUid,
+        node.Session,
+        node.ExeText,
+        node.ArgumentList(),
+        node.CwdText,
+        (node.Scope as ContainerScope)?.ContainerId ?? "",
+        ancestors);
+}

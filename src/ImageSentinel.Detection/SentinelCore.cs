@@ -1,0 +1,417 @@
+using System.Text;
+using ImageSentinel.Detection.Baseline;
+using ImageSentinel.Detection.Builds;
+using ImageSentinel.Detection.Clients;
+using ImageSentinel.Detection.Detectors;
+using ImageSentinel.Detection.Events;
+using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Processes;
+
+namespace ImageSentinel.Detection;
+
+/// <summary>
+/// The domain's one entrance: takes events in stream order and routes each to the trackers that keep the state it
+/// changes. Pure: no clock, no I/O; the same stream gives the same builds and findings, byte for byte.
+/// </summary>
+public sealed class SentinelCore : IDomainEvents
+{
+    private const long UpkeepInterval = 5 * Stamp.Second;
+
+    private readonly CoreState _state;
+    private readonly BuildRegistry _builds;
+    private readonly BuildKitTracker _buildKit;
+    private readonly ClassicTracker _classic;
+    private readonly ImageLinker _images;
+    private readonly EgressTracker _egress;
+    private readonly LossTracker _losses;
+    private readonly FindingBook _book;
+    private readonly NeverSeenEgressDetector _neverSeen;
+    private Stamp _lastUpkeep;
+
+    public SentinelCore(CorePolicy policy, DestinationBaseline baseline, ICoreOutput output)
+    {
+        _state = new CoreState(policy, baseline, output);
+        foreach (AllowedDestination allowed in policy.AllowedDestinations)
+        {
+            baseline.Allow(allowed);
+        }
+
+        _book = new FindingBook(_state);
+        _neverSeen = new NeverSeenEgressDetector(_state, _book);
+        _builds = new BuildRegistry(_state);
+        _buildKit = new BuildKitTracker(_state, _builds);
+        _classic = new ClassicTracker(_state, _builds);
+        _images = new ImageLinker(_state, _builds, _buildKit, _classic);
+        _egress = new EgressTracker(_state, _neverSeen);
+        _losses = new LossTracker(_state, _builds, _book);
+        _buildKit.Placed = _egress.Placed;
+        _classic.Settled = _egress.Settle;
+        _builds.Ended = OnBuildEnded;
+    }
+
+    public CoreState State => _state;
+
+    public BuildRegistry Builds => _builds;
+
+    public void On(in ProcessForked e) => _ = _state.Tree.Fork(e);
+
+    public void On(in ProcessExecuted e)
+    {
+        bool wasInit = _state.Tree.FindAt(e.Pid, e.At.Wall) is { } before && before.Arguments.SequenceEqual("runc\0init\0"u8);
+        ProcessNode node = _state.Tree.Execute(e);
+        if (wasInit && node.Scope is ContainerScope { Step: { } step })
+        {
+            ClassicTracker.FirstProgram(step, node);
+        }
+
+        OnProgram(node, e.At);
+    }
+
+    public void On(in ProcessExited e)
+    {
+        if (_state.Tree.Exit(e) is not { } node)
+        {
+            return;
+        }
+
+        if (node.ScopeForChildren is StepScope && node.Scope is not StepScope)
+        {
+            _buildKit.RuntimeEnded(node, e.At);
+        }
+        else if (node.Scope is ContainerScope { Step: { } step })
+        {
+            ClassicTracker.InitEnded(step, node, e.At);
+        }
+    }
+
+    public void On(in EgressAttempted e) => _egress.On(e);
+
+    public void On(in FlowSeen e) => _egress.On(e);
+
+    public void On(in EngineConnected e)
+    {
+        if (_state.EngineOfSocket(e.SocketInode) is not { } engine)
+        {
+            return;
+        }
+
+        ProcessNode node = _state.Tree.Resolve(e.Caller, e.At, e.CallWall);
+        if (node.Key.Pid == engine.DaemonPid || node.Key.Pid == _state.Host?.AgentPid)
+        {
+            return;
+        }
+
+        if (node.Arguments.IsEmpty)
+        {
+            _state.Output.Ask(new ProcessLookup(node.Key.Pid));
+        }
+
+        ClientSession session = _state.Clients.Connect(engine.Index, node, e.At);
+        if (session is { Connections: 1, Command.Intent: ClientIntent.Build })
+        {
+            AskForDockerfile(session);
+        }
+    }
+
+    public void On(in EngineAccepted e)
+    {
+        if (e.Remote && _state.EngineOfDaemon(e.DaemonPid) is { } engine)
+        {
+            _ = _state.Clients.Accept(engine.Index, e.Address, e.Port, e.At);
+        }
+    }
+
+    public void On(in EngineFileChanged e)
+    {
+        DataRootEntry entry = DataRootPath.Classify(e.Path, out string id);
+        bool written = (e.Change & (FileChange.Modified | FileChange.Written | FileChange.MovedIn)) != 0;
+        switch (entry)
+        {
+            case DataRootEntry.ClassicContext when (e.Change & FileChange.Created) != 0 && (e.Change & FileChange.Deleted) == 0:
+                _classic.ContextCreated(e.Engine, id, e.At);
+                break;
+            case DataRootEntry.ClassicContext when (e.Change & FileChange.Deleted) != 0:
+                _classic.ContextDeleted(e.Engine, id, e.At);
+                break;
+            case DataRootEntry.ClassicContextFile when written:
+                _classic.ContextFileWritten(e.Engine, id, e.Path);
+                break;
+            case DataRootEntry.BundleConfig when (e.Change & FileChange.Modified) != 0 && _state.Engines.TryGetValue(e.Engine, out EngineFact? engine):
+                _state.Output.Ask(new BundleLookup(e.Engine, id, $"{engine.DataRoot}/buildkit/executor/{id}"));
+                break;
+            case DataRootEntry.ContainerConfig when written:
+                _state.Output.Ask(new ContainerLookup(e.Engine, id));
+                break;
+            case DataRootEntry.ImageConfig when written:
+                _images.ImageFileWritten(e.Engine, id);
+                break;
+            case DataRootEntry.Repositories when written:
+                _images.ReferencesChanged(e.Engine);
+                break;
+            case DataRootEntry.SnapshotFile when written && IsDaemon(e.Engine, e.Pid):
+                _buildKit.SnapshotFileWritten(e.Engine, e.Path);
+                break;
+            case DataRootEntry.LoadArchive:
+                _images.LoadSeen(e.Engine, e.At);
+                break;
+            case DataRootEntry.PlatformProbe:
+                _buildKit.PlatformProbed(e.Engine, e.At);
+                break;
+        }
+    }
+
+    public void On(in LossNoticed e) => _losses.On(e);
+
+    public void OnFact(Stamp at, Fact fact)
+    {
+        switch (fact)
+        {
+            case HostFact host:
+                _state.Set(host);
+                break;
+            case EngineFact engine:
+                OnEngine(engine);
+                break;
+            case ProcessFact process:
+                OnProcess(process, at);
+                break;
+            case BundleFact bundle:
+                _buildKit.Learn(bundle, at);
+                break;
+            case ContainerFact container:
+                _classic.Learn(container, at);
+                break;
+            case ImageFact image:
+                _images.Learn(image, at);
+                break;
+            case TagsFact tags:
+                _images.Learn(tags, at);
+                break;
+            case DockerfileFact dockerfile:
+                OnDockerfile(dockerfile, at);
+                break;
+            case SensorFact sensor:
+                _state.Set(sensor);
+                _losses.OnSensor(sensor, at);
+                break;
+            case BaselineFact change when DestinationPattern.TryParse(change.Destination, out DestinationPattern? pattern):
+                if (change.Approve)
+                {
+                    _state.Baseline.Approve(pattern!, change.Reason);
+                }
+                else
+                {
+                    _ = _state.Baseline.Forget(pattern!);
+                }
+
+                break;
+            case ReadyFact:
+                _state.Ready = at;
+                break;
+        }
+    }
+
+    public void OnTick(Stamp at)
+    {
+        _buildKit.OnTick(at);
+        _classic.OnTick(at);
+        _egress.OnTick(at);
+        if (at.Since(_lastUpkeep) > UpkeepInterval)
+        {
+            _lastUpkeep = at;
+            _state.Tree.Expire(at);
+            _state.Clients.Expire(at);
+        }
+
+        Flush(at, all: true);
+    }
+
+    /// <summary>Hands out what the events since the last call changed. The pipeline calls it after every batch.</summary>
+    public void Flush(Stamp at, bool all = false)
+    {
+        Verdicts.Apply(_builds, _state);
+        _builds.Flush(at, all);
+        _book.Flush(at);
+    }
+
+    private void OnBuildEnded(Build build, Stamp at) => _neverSeen.Refresh(build, at);
+
+    private bool IsDaemon(int engine, int pid)
+        => _state.Engines.TryGetValue(engine, out EngineFact? fact) && (fact.DaemonPid == pid || pid == 0);
+
+    private void OnEngine(EngineFact engine)
+    {
+        _state.Set(engine);
+        if (engine.DaemonPid > 0 && _state.Tree.Find(engine.DaemonPid) is { } daemon && daemon.Scope is not EngineScope)
+        {
+            _state.Tree.Relabel(daemon, new EngineScope(engine.Index), rootItself: true);
+        }
+    }
+
+    private void OnProcess(ProcessFact fact, Stamp at)
+    {
+        ProcessNode node = _state.Tree.Learn(fact, at);
+        foreach (EngineFact engine in _state.Engines.Values)
+        {
+            if (engine.DaemonPid == fact.Pid && node.Scope is not EngineScope)
+            {
+                _state.Tree.Relabel(node, new EngineScope(engine.Index), rootItself: true);
+            }
+        }
+
+        if (_state.Clients.FindByPid(fact.Pid) is { } session)
+        {
+            ClientTracker.Refresh(session);
+            if (session is { Command.Intent: ClientIntent.Build, Dockerfile: null })
+            {
+                AskForDockerfile(session);
+            }
+        }
+
+        OnProgram(node, at);
+    }
+
+    // A program that means something to us: a runtime that starts or kills a step, or a container's shim.
+    private void OnProgram(ProcessNode node, Stamp at)
+    {
+        if (node.Scope is StepScope or ContainerScope { Step: not null })
+        {
+            // Whatever a step calls itself, it stays that step's.
+            return;
+        }
+
+        if (RuncCommand.TryParse(node.Arguments, out RuncCommand command))
+        {
+            OnRuntime(node, command, at);
+        }
+        else if (node.Scope is not ContainerScope && ShimContainer(node.Arguments) is { } containerId)
+        {
+            int engine = node.Scope is EngineScope scope ? scope.Engine : _state.Engines.Count == 1 ? _state.Engines.Keys.First() : EngineOf(containerId);
+            _state.Tree.Relabel(node, _classic.ScopeOf(engine, containerId, at), rootItself: false);
+        }
+    }
+
+    private void OnRuntime(ProcessNode node, RuncCommand command, Stamp at)
+    {
+        if (command.Verb == RuncVerb.Kill)
+        {
+            _buildKit.RuntimeKilled(Encoding.UTF8.GetString(command.Id), at);
+            return;
+        }
+
+        if (command.Verb is not (RuncVerb.Run or RuncVerb.Create))
+        {
+            return;
+        }
+
+        BundleKind kind = BundlePath.Classify(command.Bundle, out string id);
+        if (kind == BundleKind.BuildKit && command.Verb == RuncVerb.Run)
+        {
+            Builder builder = node.Scope is ContainerScope ? Builder.ContainerDriver : Builder.BuildKit;
+            int engine = node.Scope switch
+            {
+                EngineScope scope => scope.Engine,
+                ContainerScope container => container.Engine,
+                _ => EngineOfPath(command.Bundle),
+            };
+            _buildKit.RuntimeStarted(node, engine, id, Encoding.UTF8.GetString(command.Bundle), builder, at);
+        }
+        else if (kind == BundleKind.Container && node.Scope is not ContainerScope)
+        {
+            int engine = node.Scope is EngineScope scope ? scope.Engine : EngineOf(id);
+            _state.Tree.Relabel(node, _classic.ScopeOf(engine, id, at), rootItself: false);
+        }
+    }
+
+    private int EngineOfPath(ReadOnlySpan<byte> path)
+    {
+        foreach (EngineFact engine in _state.Engines.Values)
+        {
+            if (engine.DataRoot.Length > 0 && path.StartsWith(Encoding.UTF8.GetBytes(engine.DataRoot + "/")))
+            {
+                return engine.Index;
+            }
+        }
+
+        return -1;
+    }
+
+    // With a containerd of its own for several engines, a shim does not say whose container it carries: ask each.
+    private int EngineOf(string containerId)
+    {
+        foreach (int engine in _state.Engines.Keys)
+        {
+            _state.Output.Ask(new ContainerLookup(engine, containerId));
+        }
+
+        return _state.Engines.Count > 0 ? _state.Engines.Keys.Min() : -1;
+    }
+
+    private void OnDockerfile(DockerfileFact fact, Stamp at)
+    {
+        if (Dockerfile.TryParse(fact.Origin, fact.Text) is not { } dockerfile)
+        {
+            return;
+        }
+
+        if (fact.ClientPid > 0)
+        {
+            if (_state.Clients.FindByPid(fact.ClientPid) is { } session)
+            {
+                session.Dockerfile = dockerfile;
+                foreach (Build build in _builds.Active)
+                {
+                    _builds.ChooseClients(build, at);
+                }
+            }
+
+            return;
+        }
+
+        DataRootEntry entry = DataRootPath.Classify(Encoding.UTF8.GetBytes(fact.Origin), out string id);
+        if (entry == DataRootEntry.ClassicContextFile)
+        {
+            _classic.Learn(dockerfile, fact.Engine, id, at);
+        }
+        else if (entry == DataRootEntry.SnapshotFile)
+        {
+            _buildKit.Learn(dockerfile, fact.Engine, at);
+        }
+    }
+
+    private void AskForDockerfile(ClientSession session)
+    {
+        ClientCommand command = session.Command;
+        string context = command.Context;
+        bool local = context.Length > 0 && context != "-" && !context.Contains("://", StringComparison.Ordinal)
+            && !context.StartsWith("git@", StringComparison.Ordinal) && command.File != "-";
+        if (local && session.Process is { } process)
+        {
+            string file = command.File.Length > 0 ? command.File : context.TrimEnd('/') + "/Dockerfile";
+            _state.Output.Ask(new ClientDockerfileLookup(session.Engine, process.Key.Pid, file));
+        }
+    }
+
+    // containerd-shim-runc-v2 -namespace moby -id <64 hex> -address …
+    private static string? ShimContainer(ReadOnlySpan<byte> arguments)
+    {
+        int end = arguments.IndexOf((byte)0);
+        if (end < 0)
+        {
+            return null;
+        }
+
+        ReadOnlySpan<byte> program = arguments[..end];
+        program = program[(program.LastIndexOf((byte)'/') + 1)..];
+        int at = arguments.IndexOf("\0-id\0"u8);
+        if (!program.StartsWith("containerd-shim"u8) || at < 0)
+        {
+            return null;
+        }
+
+        ReadOnlySpan<byte> id = arguments[(at + 5)..];
+        int stop = id.IndexOf((byte)0);
+        id = stop < 0 ? id : id[..stop];
+        return BundlePath.IsContainerId(id) ? Encoding.ASCII.GetString(id) : null;
+    }
+}
