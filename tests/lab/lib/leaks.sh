@@ -20,6 +20,11 @@ remove_stray_files() {
     local kind path
     # The classic trust key of engines up to 20.10 has no option for its place.
     grep -qxF 'file /etc/docker/key.json' "$STATE/before/list" || rm -f /etc/docker/key.json
+    # A shim that was killed leaves its socket; a name that nobody listens on is free to go.
+    leak_list | sort -u | comm -13 "$STATE/before/list" - | while read -r kind path; do
+        [[ $kind == file && -S $path ]] || continue
+        grep -qF " $path" /proc/net/unix || rm -f -- "$path"
+    done
     leak_list | sort -u | comm -13 "$STATE/before/list" - | sort -r | while read -r kind path; do
         [[ $kind == file && -d $path ]] || continue
         rmdir --ignore-fail-on-non-empty -- "$path" 2>/dev/null || true
