@@ -28,7 +28,7 @@ public readonly ref struct NetlinkError
     /// <summary>The kernel's explanation when extended acknowledgements are on, else empty. Without its NUL.</summary>
     public ReadOnlySpan<byte> Message { get; }
 
-    public static OperationStatus TryParse(in NetlinkFrame frame, out NetlinkError error)
+    public static OperationStatus TryParse(scoped in NetlinkFrame frame, out NetlinkError error)
     {
         error = default;
         if (frame.Type != NetlinkConstants.NLMSG_ERROR)
