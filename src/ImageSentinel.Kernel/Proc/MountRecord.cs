@@ -84,7 +84,8 @@ public readonly ref struct MountRecord
         ReadOnlySpan<byte> rest = FileSystemOptions;
         while (!rest.IsEmpty)
         {
-            int comma = IndexOfComma(rest);
+            // A comma within a value is written as \054, so this one separates.
+            int comma = rest.IndexOf((byte)',');
             ReadOnlySpan<byte> option = comma < 0 ? rest : rest[..comma];
             rest = comma < 0 ? default : rest[(comma + 1)..];
             if (option.Length > name.Length && option[name.Length] == (byte)'=' && option.StartsWith(name))
@@ -127,27 +128,6 @@ public readonly ref struct MountRecord
         }
 
         return OperationStatus.Done;
-    }
-
-    // Overlay writes a comma of a path as "\,", mountinfo then that backslash as "\134".
-    private static int IndexOfComma(ReadOnlySpan<byte> text)
-    {
-        for (int start = 0; ;)
-        {
-            int comma = text[start..].IndexOf((byte)',');
-            if (comma < 0)
-            {
-                return -1;
-            }
-
-            comma += start;
-            if (!text[..comma].EndsWith("\\134"u8))
-            {
-                return comma;
-            }
-
-            start = comma + 1;
-        }
     }
 
     private static bool TryParseDevice(ReadOnlySpan<byte> word, out uint major, out uint minor)
