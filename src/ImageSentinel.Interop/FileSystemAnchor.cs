@@ -12,12 +12,15 @@ namespace ImageSentinel.Interop;
 /// </remarks>
 public sealed unsafe class FileSystemAnchor : Descriptor
 {
-    private FileSystemAnchor(int descriptor, string path)
+    private FileSystemAnchor(int descriptor)
         : base(descriptor)
-        => Path = path;
+        => Path = "";
 
     /// <summary>The anchored directory's path as the kernel spells it: no symbolic links, no trailing slash.</summary>
-    public string Path { get; }
+    public string Path { get; private set; }
+
+    /// <summary><c>f_fsid</c> of statfs(2), first half lowest: what fanotify puts beside each handle.</summary>
+    public ulong FileSystemId { get; private set; }
 
     /// <exception cref="LinuxException">ENOENT, ENOTDIR or EACCES from the path.</exception>
     public static FileSystemAnchor Open(string path)
@@ -29,9 +32,20 @@ public sealed unsafe class FileSystemAnchor : Descriptor
             descriptor = Check(LibC.open(bytes, O_RDONLY | O_CLOEXEC | LibC.O_DIRECTORY), $"open({path})");
         }
 
+        var anchor = new FileSystemAnchor(descriptor);
         Span<byte> target = stackalloc byte[4096];
         int length = ReadLinkOfDescriptor(descriptor, target);
-        return new FileSystemAnchor(descriptor, length > 0 ? Encoding.UTF8.GetString(target[..length]) : path);
+        anchor.Path = length > 0 ? Encoding.UTF8.GetString(target[..length]) : path;
+        statfs_native status;
+        if (NativeMethods.FStatFs(descriptor, &status) != 0)
+        {
+            int errno = Marshal.GetLastPInvokeError();
+            anchor.Dispose();
+            throw new LinuxException("fstatfs", errno);
+        }
+
+        anchor.FileSystemId = status.f_fsid;
+        return anchor;
     }
 
     /// <summary>The path of the object a fanotify record names, as seen from this anchor's mount.</summary>

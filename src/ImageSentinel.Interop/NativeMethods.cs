@@ -43,6 +43,9 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Libc, EntryPoint = "open_by_handle_at", SetLastError = true)]
     public static partial int OpenByHandleAt(int mountDescriptor, file_handle_max* handle, int flags);
 
+    [LibraryImport(Libc, EntryPoint = "fstatfs", SetLastError = true)]
+    public static partial int FStatFs(int descriptor, statfs_native* result);
+
     [LibraryImport(Libc, EntryPoint = "syscall", SetLastError = true)]
     public static partial nint SysCall(nint number, nint a, nint b, nint c, nint d);
 

@@ -86,3 +86,18 @@ internal unsafe struct file_handle_max
     public int handle_type;
     public fixed byte f_handle[MaxHandleSize];
 }
+
+/// <summary><c>struct statfs</c> of 64-bit Linux, up to the field we read; the rest is room.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct statfs_native
+{
+    public long f_type;
+    public long f_bsize;
+    public ulong f_blocks;
+    public ulong f_bfree;
+    public ulong f_bavail;
+    public ulong f_files;
+    public ulong f_ffree;
+    public ulong f_fsid;
+    public fixed long rest[7];
+}

@@ -29,9 +29,6 @@ public sealed unsafe class PidFd : Descriptor
         return errno == Errno.ESRCH || errno == Errno.EINVAL ? null : throw new LinuxException("pidfd_open", errno);
     }
 
-    /// <summary>Wraps a pidfd that came inside a fanotify event; the caller's claim on the number ends here.</summary>
-    public static PidFd Adopt(int descriptor) => new(descriptor);
-
     /// <summary>Closes a pidfd that came inside an event and is of no use. Negative numbers (no process) are ignored.</summary>
     public static void Discard(int descriptor)
     {
@@ -41,16 +38,16 @@ public sealed unsafe class PidFd : Descriptor
         }
     }
 
-    /// <summary>True once the process has ended, also while it waits to be reaped.</summary>
-    public bool HasExited
+    /// <summary>True while the process behind a borrowed pidfd runs; false also while it waits to be reaped.</summary>
+    public static bool IsRunning(int descriptor)
     {
-        get
-        {
-            pollfd_native set = new() { fd = Number, events = POLLIN };
-            timespec_native now = default;
-            return NativeMethods.PPoll(&set, 1, &now, null) > 0;
-        }
+        pollfd_native set = new() { fd = descriptor, events = POLLIN };
+        timespec_native now = default;
+        return NativeMethods.PPoll(&set, 1, &now, null) == 0;
     }
+
+    /// <summary>True while the process runs; false also while it waits to be reaped.</summary>
+    public bool IsAlive => IsRunning(Number);
 
     /// <summary>Waits for the end of the process, or of <paramref name="timeout"/>.</summary>
     /// <returns>True when the process has ended.</returns>

@@ -1,0 +1,155 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using ImageSentinel.Interop;
+using ImageSentinel.Kernel.Netlink;
+using ImageSentinel.Sensors.Reading;
+using ImageSentinel.Sensors.Stream;
+using static ImageSentinel.Kernel.Numbers.AuditConstants;
+using static ImageSentinel.Kernel.Numbers.NetlinkConstants;
+
+namespace ImageSentinel.Sensors.Audit;
+
+/// <summary>The reading side of the audit sensor: by multicast, or as the host's audit daemon while nobody else is.</summary>
+/// <remarks>
+/// Owns the pump and with it the reading socket. In the daemon's role the kernel knows us by that socket's port, so
+/// the role is asked for and given back through it. Called under the sensor's lock.
+/// </remarks>
+internal sealed class AuditReadingPart(
+    AuditSensorOptions options, ISensorQueue queue, LossLedger ledger, Action<Exception> onFailure) : IDisposable
+{
+    private NetlinkPump? _pump;
+
+    public AuditReading Kind { get; private set; }
+
+    /// <exception cref="LinuxException">EPERM without CAP_AUDIT_READ.</exception>
+    public void Start(in AuditKernelStatus status)
+    {
+        if (options.Reading == AuditReading.Owner && status.Enabled != AuditSettings.Locked && ForeignOwner(status) is null && TryOwn())
+        {
+            return;
+        }
+
+        ReadMulticast();
+    }
+
+    /// <summary>The registered audit daemon if it is alive and not us.</summary>
+    /// <remarks>After kill -9 the kernel keeps the dead pid until it next has a record to deliver.</remarks>
+    public static int? ForeignOwner(in AuditKernelStatus status)
+    {
+        int pid = (int)status.OwnerPid;
+        return pid == 0 || pid == Environment.ProcessId || !ProcessStat.TryReadStartTime(pid, out _) ? null : pid;
+    }
+
+    /// <summary>Looks whether the role changed hands.</summary>
+    /// <returns>See <see cref="ForeignOwner"/>.</returns>
+    public int? Follow(in AuditKernelStatus now, Action<string> tampered)
+    {
+        int? foreign = ForeignOwner(now);
+        if (Kind == AuditReading.Owner && now.OwnerPid != (uint)Environment.ProcessId)
+        {
+            if (foreign is not null)
+            {
+                tampered($"process {foreign} took the audit daemon's role; reading by multicast now");
+            }
+
+            // The kernel also drops a daemon that was too slow. Multicast has no such rule, and one change is enough.
+            _pump?.Dispose();
+            ReadMulticast();
+        }
+
+        return foreign;
+    }
+
+    public void Dispose()
+    {
+        if (_pump is not { } pump)
+        {
+            return;
+        }
+
+        _pump = null;
+        if (Kind == AuditReading.Owner)
+        {
+            try
+            {
+                Span<byte> message = stackalloc byte[NetlinkFrame.HeaderSize + 44];
+                Register(message, ownerPid: 0, acknowledge: false);
+                pump.Socket.Send(message);
+            }
+            catch (LinuxException)
+            {
+                // Closing the socket below ends the role at the kernel's next record.
+            }
+        }
+
+        pump.Dispose();
+    }
+
+    private void ReadMulticast()
+    {
+        NetlinkSocket socket = NetlinkSocket.Open(NetlinkFamily.Audit, groups: 1u << (int)(AUDIT_NLGRP_READLOG - 1));
+        Kind = AuditReading.Multicast;
+        Pump(socket);
+    }
+
+    private bool TryOwn()
+    {
+        NetlinkSocket socket = NetlinkSocket.Open(NetlinkFamily.Audit);
+        Span<byte> message = stackalloc byte[NetlinkFrame.HeaderSize + 44];
+        Register(message, (uint)Environment.ProcessId, acknowledge: true);
+        socket.Send(message);
+        int errno = AwaitAcknowledgement(socket);
+        if (errno != 0)
+        {
+            // EEXIST: a living daemon has the role. Not ours to take.
+            socket.Dispose();
+            return false;
+        }
+
+        Kind = AuditReading.Owner;
+        Pump(socket);
+        return true;
+    }
+
+    // Records may already come in front of the answer; those of this instant are before any rule of ours and are let go.
+    private static int AwaitAcknowledgement(NetlinkSocket socket)
+    {
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(NetlinkReader.SlotSize);
+        try
+        {
+            while (socket.WaitReadable(TimeSpan.FromSeconds(2)))
+            {
+                int length = socket.Receive(buffer, out uint sender);
+                if (length > 0 && sender == 0
+                    && NetlinkFrame.TryReadAudit(buffer.AsSpan(0, length), out NetlinkFrame frame) == OperationStatus.Done
+                    && frame.Type == NLMSG_ERROR
+                    && NetlinkError.TryParse(frame, out NetlinkError error) == OperationStatus.Done)
+                {
+                    return error.Errno;
+                }
+            }
+
+            return Errno.ETIMEDOUT;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static void Register(Span<byte> message, uint ownerPid, bool acknowledge)
+    {
+        message.Clear();
+        BinaryPrimitives.WriteInt32LittleEndian(message, message.Length);
+        BinaryPrimitives.WriteUInt16LittleEndian(message[4..], AUDIT_SET);
+        BinaryPrimitives.WriteUInt16LittleEndian(message[6..], (ushort)(NLM_F_REQUEST | (acknowledge ? NLM_F_ACK : 0)));
+        new AuditKernelStatus { OwnerPid = ownerPid }.Encode(AUDIT_STATUS_PID).CopyTo(message[NetlinkFrame.HeaderSize..]);
+    }
+
+    private void Pump(NetlinkSocket socket)
+    {
+        socket.SetReceiveBuffer(options.ReceiveBuffer);
+        _pump = new NetlinkPump(SensorKind.Audit, socket, queue, ledger, "is-audit", onFailure);
+        _pump.Start();
+    }
+}

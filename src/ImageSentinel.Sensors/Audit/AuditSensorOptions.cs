@@ -1,0 +1,27 @@
+namespace ImageSentinel.Sensors.Audit;
+
+/// <summary>How audit records reach us.</summary>
+public enum AuditReading
+{
+    /// <summary>Join the multicast group and own nothing. Lives beside any audit daemon and never slows the host.</summary>
+    Multicast,
+
+    /// <summary>Be the host's audit daemon while nobody else is. Keeps the kernel from printing records to its log.</summary>
+    Owner,
+}
+
+/// <summary>What the audit sensor may do on this host.</summary>
+public sealed class AuditSensorOptions
+{
+    /// <summary>See <see cref="AuditReading"/>; measured in docs/audit-role.md.</summary>
+    public AuditReading Reading { get; set; } = AuditReading.Multicast;
+
+    /// <summary>The kernel's backlog is raised to this many records if it is smaller, and put back at exit.</summary>
+    public uint BacklogLimit { get; set; } = 8192;
+
+    /// <summary>How often the kernel's audit status and our rules are looked at.</summary>
+    public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Receive buffer of the reading socket, bytes; about 1.2 seconds of the kernel's fastest.</summary>
+    public int ReceiveBuffer { get; set; } = 64 * 1024 * 1024;
+}

@@ -1,0 +1,126 @@
+using System.Buffers;
+using ImageSentinel.Interop;
+using ImageSentinel.Sensors.Stream;
+
+namespace ImageSentinel.Sensors.Reading;
+
+/// <summary>Moves datagrams from one netlink socket into the queue, on a thread of its own.</summary>
+/// <remarks>
+/// Owns the socket, the wake-up and the thread. Must not parse, look anything up or wait for anybody: while this
+/// thread is away, the kernel's buffer fills and then drops in blocks. The batch's buffer belongs to the queue from
+/// <see cref="ISensorQueue.TryWrite"/> on.
+/// </remarks>
+internal sealed class NetlinkPump : IDisposable
+{
+    /// <summary>Below this many records in one read the host is quiet: sleep until the next one comes, deliver it at once.</summary>
+    private const int QuietBatch = 8;
+
+    /// <summary>Above it, let records gather: one wake-up and one system call per hundred records instead of per two.</summary>
+    private static readonly TimeSpan s_gathering = TimeSpan.FromMicroseconds(300);
+
+    private readonly SensorKind _kind;
+    private readonly NetlinkSocket _socket;
+    private readonly ISensorQueue _queue;
+    private readonly LossLedger _ledger;
+    private readonly Action<Exception> _onFailure;
+    private readonly Wakeup _stop = Wakeup.Create();
+    private readonly Thread _thread;
+    private bool _holePending;
+
+    /// <param name="kind">What the datagrams are.</param>
+    /// <param name="socket">Ours from now on.</param>
+    /// <param name="queue">Where batches go.</param>
+    /// <param name="ledger">Where they are counted.</param>
+    /// <param name="threadName">For ps; the kernel keeps 15 bytes.</param>
+    /// <param name="onFailure">Called once, on the reading thread, when the socket has become useless.</param>
+    public NetlinkPump(
+        SensorKind kind, NetlinkSocket socket, ISensorQueue queue, LossLedger ledger, string threadName, Action<Exception> onFailure)
+    {
+        _kind = kind;
+        _socket = socket;
+        _queue = queue;
+        _ledger = ledger;
+        _onFailure = onFailure;
+        _thread = new Thread(Run, maxStackSize: 256 * 1024) { IsBackground = true, Name = threadName };
+    }
+
+    /// <summary>The socket, for requests; sending beside the reading thread is safe.</summary>
+    public NetlinkSocket Socket => _socket;
+
+    public void Start() => _thread.Start();
+
+    /// <summary>Stops the thread, delivers nothing more, closes the socket.</summary>
+    public void Dispose()
+    {
+        _stop.Signal();
+        if (_thread.ThreadState != ThreadState.Unstarted)
+        {
+            _thread.Join();
+        }
+
+        _socket.Dispose();
+        _stop.Dispose();
+    }
+
+    private void Run()
+    {
+        try
+        {
+            using var reader = new NetlinkReader(_socket);
+            Pump(reader);
+        }
+        catch (LinuxException e)
+        {
+            _onFailure(e);
+        }
+    }
+
+    private void Pump(NetlinkReader reader)
+    {
+        PollResult woken = PollResult.Readable;
+        while (woken != PollResult.Woken)
+        {
+            NetlinkReceipt receipt = reader.Receive();
+            if (receipt.Overflowed)
+            {
+                _ledger.Overflowed();
+                _holePending = true;
+            }
+
+            if (receipt.Foreign > 0)
+            {
+                _ledger.FromProcesses(receipt.Foreign);
+            }
+
+            if (receipt.Truncated > 0)
+            {
+                _ledger.Moved(receipt.Truncated, queued: false);
+            }
+
+            if (receipt.Records > 0 || receipt.Truncated > 0 || _holePending)
+            {
+                Deliver(reader, receipt);
+            }
+
+            woken = receipt switch
+            {
+                { More: true } => _socket.Wait(_stop, TimeSpan.Zero),
+                { Records: >= QuietBatch } => _stop.Wait(s_gathering) ? PollResult.Woken : PollResult.TimedOut,
+                _ => _socket.Wait(_stop, Timeout.InfiniteTimeSpan),
+            };
+        }
+    }
+
+    // A batch without bytes is a batch too: it says that something is missing and nothing followed yet.
+    private void Deliver(NetlinkReader reader, in NetlinkReceipt receipt)
+    {
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(receipt.FramedBytes);
+        int length = reader.CopyTo(buffer);
+        long hole = _holePending ? -1 : receipt.Truncated;
+        _holePending = false;
+        var item = new SensorItem(
+            _kind, Clocks.BootNanoseconds, Clocks.WallNanoseconds, buffer, length, Pooled: true, LostBefore: hole);
+        bool queued = _queue.TryWrite(item, receipt.Records);
+        _ledger.Moved(receipt.Records, queued);
+    }
+}
