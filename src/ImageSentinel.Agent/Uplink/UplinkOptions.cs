@@ -1,0 +1,58 @@
+using System.Net;
+
+namespace ImageSentinel.Agent.Uplink;
+
+internal sealed record UplinkOptions
+{
+    public required Uri Url { get; init; }
+
+    /// <summary>PEM roots that the collector's certificate must lead to; null trusts the system's.</summary>
+    public string? Ca { get; init; }
+
+    /// <summary>PEM: our certificate, then what leads from it to the root the collector trusts.</summary>
+    public string? Certificate { get; init; }
+
+    public string? Key { get; init; }
+
+    /// <summary>How often an agent with nothing to send says that it lives.</summary>
+    public TimeSpan HeartbeatEvery { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Every message is answered; an answer that takes longer means that nobody is there.</summary>
+    public TimeSpan AnswerWithin { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The longest pause between two attempts.</summary>
+    public TimeSpan MaximumPause { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a stop waits for the rest of the spool to be sent. What stays is sent after the next start.</summary>
+    public TimeSpan DrainWithin { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>Null when the options can be used, otherwise what is wrong with them, in one line.</summary>
+    public string? Problem()
+    {
+        bool https = Url.Scheme == Uri.UriSchemeHttps;
+        if (!https && Url.Scheme != Uri.UriSchemeHttp)
+        {
+            return $"outputs.collector.url: {Url} must begin with https:// (http:// on this host only)";
+        }
+
+        if (!https && !IsLoopback())
+        {
+            return $"outputs.collector.url: {Url} would send findings readable by the network; use https://";
+        }
+
+        if ((Certificate is null) != (Key is null))
+        {
+            return "outputs.collector: cert and key belong together";
+        }
+
+        return !https && (Ca ?? Certificate) is not null ? "outputs.collector: ca, cert and key need an https:// url" : null;
+    }
+
+    private bool IsLoopback()
+        => Url.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+            || (IPAddress.TryParse(Url.Host.Trim('[', ']'), out IPAddress? address) && IPAddress.IsLoopback(address));
+}
+
+/// <summary>How the agent stands with its collector.</summary>
+/// <param name="Text">"connected", or why not, as <c>status</c> shows it.</param>
+internal sealed record UplinkState(bool Connected, string Text, DateTimeOffset Since);
