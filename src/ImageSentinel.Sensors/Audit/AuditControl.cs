@@ -1,5 +1,7 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using ImageSentinel.Interop;
+using ImageSentinel.Kernel.Audit;
 using ImageSentinel.Kernel.Netlink;
 using static ImageSentinel.Kernel.Numbers.AuditConstants;
 using static ImageSentinel.Kernel.Numbers.NetlinkConstants;
@@ -32,16 +34,24 @@ internal sealed class AuditControl : IDisposable
 
     /// <exception cref="LinuxException">EPERM without CAP_AUDIT_CONTROL or outside the host's pid namespace;
     /// ECONNREFUSED in another user namespace.</exception>
-    public AuditKernelStatus GetStatus()
+    public AuditStatus GetStatus()
     {
-        AuditKernelStatus? status = null;
-        int errno = Request(AUDIT_GET, [], AUDIT_GET, payload => status = AuditKernelStatus.Parse(payload));
-        return errno == 0 && status is { } known ? known : throw new LinuxException("AUDIT_GET", errno == 0 ? Errno.EINVAL : errno);
+        AuditStatus status = default;
+        OperationStatus parsed = OperationStatus.NeedMoreData;
+        int errno = Request(AUDIT_GET, [], AUDIT_GET, payload => parsed = AuditStatus.TryParse(payload, out status));
+        return errno == 0 && parsed == OperationStatus.Done
+            ? status
+            : throw new LinuxException("AUDIT_GET", errno == 0 ? Errno.EINVAL : errno);
     }
 
     /// <summary>Changes what <paramref name="mask"/> names and nothing else.</summary>
     /// <returns>0, or the errno of the refusal.</returns>
-    public int Set(uint mask, in AuditKernelStatus values) => Request(AUDIT_SET, values.Encode(mask), expected: 0, null);
+    public int Set(uint mask, AuditStatus values)
+    {
+        Span<byte> payload = stackalloc byte[AuditStatus.Size];
+        values.WriteSet(payload, mask);
+        return Request(AUDIT_SET, payload, expected: 0, null);
+    }
 
     /// <inheritdoc cref="Set"/>
     public int AddRule(AuditRule rule) => Request(AUDIT_ADD_RULE, rule.Encode(adding: true), expected: 0, null);
@@ -55,7 +65,7 @@ internal sealed class AuditControl : IDisposable
         var rules = new List<AuditRule>();
         int errno = Request(AUDIT_LIST_RULES, [], AUDIT_LIST_RULES, payload =>
         {
-            if (AuditRule.TryDecode(payload, out AuditRule? rule))
+            if (AuditRule.TryDecode(payload, out AuditRule? rule) == OperationStatus.Done)
             {
                 rules.Add(rule!);
             }
@@ -97,7 +107,7 @@ internal sealed class AuditControl : IDisposable
                 }
 
                 if (sender != 0
-                    || NetlinkFrame.TryReadAudit(_buffer.AsSpan(0, length), out NetlinkFrame frame) != System.Buffers.OperationStatus.Done
+                    || NetlinkFrame.TryReadAudit(_buffer.AsSpan(0, length), out NetlinkFrame frame) != OperationStatus.Done
                     || frame.Sequence != sequence)
                 {
                     continue;
@@ -105,7 +115,7 @@ internal sealed class AuditControl : IDisposable
 
                 if (frame.Type == NLMSG_ERROR)
                 {
-                    if (NetlinkError.TryParse(frame, out NetlinkError error) == System.Buffers.OperationStatus.Done && !error.IsAcknowledgement)
+                    if (NetlinkError.TryParse(frame, out NetlinkError error) == OperationStatus.Done && !error.IsAcknowledgement)
                     {
                         return error.Errno;
                     }
@@ -134,74 +144,4 @@ internal sealed class AuditControl : IDisposable
         BinaryPrimitives.WriteUInt16LittleEndian(message[6..], NLM_F_REQUEST | NLM_F_ACK);
         BinaryPrimitives.WriteUInt32LittleEndian(message[8..], sequence);
     }
-}
-
-/// <summary><c>struct audit_status</c>: what the kernel's audit system is set to and what it has lost.</summary>
-internal readonly record struct AuditKernelStatus
-{
-    // Up to and including backlog (8 words) exists since audit netlink does; later words are newer.
-    private const int MinimumSize = 32;
-    private const int FullSize = 44;
-
-    /// <summary>0 off, 1 on, 2 on and locked until reboot.</summary>
-    public uint Enabled { get; init; }
-
-    public uint Failure { get; init; }
-
-    /// <summary>The audit daemon's process as last registered, which may be long dead; 0 when none.</summary>
-    public uint OwnerPid { get; init; }
-
-    public uint RateLimit { get; init; }
-
-    public uint BacklogLimit { get; init; }
-
-    /// <summary>Records the kernel discarded since boot or since somebody reset the count.</summary>
-    public uint Lost { get; init; }
-
-    public uint Backlog { get; init; }
-
-    public uint Features { get; init; }
-
-    /// <summary>Jiffies a process may be held when the backlog is full.</summary>
-    public uint BacklogWaitTime { get; init; }
-
-    /// <summary>Jiffies that processes were held so far.</summary>
-    public uint BacklogWaitTimeActual { get; init; }
-
-    public static AuditKernelStatus? Parse(ReadOnlySpan<byte> payload)
-    {
-        if (payload.Length < MinimumSize)
-        {
-            return null;
-        }
-
-        return new AuditKernelStatus
-        {
-            Enabled = Word(payload, 1),
-            Failure = Word(payload, 2),
-            OwnerPid = Word(payload, 3),
-            RateLimit = Word(payload, 4),
-            BacklogLimit = Word(payload, 5),
-            Lost = Word(payload, 6),
-            Backlog = Word(payload, 7),
-            Features = Word(payload, 8),
-            BacklogWaitTime = Word(payload, 9),
-            BacklogWaitTimeActual = Word(payload, 10),
-        };
-    }
-
-    public byte[] Encode(uint mask)
-    {
-        byte[] data = new byte[FullSize];
-        uint[] words = [mask, Enabled, Failure, OwnerPid, RateLimit, BacklogLimit, Lost, Backlog, Features, BacklogWaitTime, 0];
-        for (int i = 0; i < words.Length; i++)
-        {
-            BinaryPrimitives.WriteUInt32LittleEndian(data.AsSpan(i * sizeof(uint)), words[i]);
-        }
-
-        return data;
-    }
-
-    private static uint Word(ReadOnlySpan<byte> payload, int index)
-        => payload.Length >= (index + 1) * sizeof(uint) ? BinaryPrimitives.ReadUInt32LittleEndian(payload[(index * sizeof(uint))..]) : 0;
 }

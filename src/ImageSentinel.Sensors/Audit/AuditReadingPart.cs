@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using ImageSentinel.Interop;
+using ImageSentinel.Kernel.Audit;
 using ImageSentinel.Kernel.Netlink;
 using ImageSentinel.Sensors.Reading;
 using ImageSentinel.Sensors.Stream;
@@ -22,7 +23,7 @@ internal sealed class AuditReadingPart(
     public AuditReading Kind { get; private set; }
 
     /// <exception cref="LinuxException">EPERM without CAP_AUDIT_READ.</exception>
-    public void Start(in AuditKernelStatus status)
+    public void Start(in AuditStatus status)
     {
         if (options.Reading == AuditReading.Owner && status.Enabled != AuditSettings.Locked && ForeignOwner(status) is null && TryOwn())
         {
@@ -34,18 +35,18 @@ internal sealed class AuditReadingPart(
 
     /// <summary>The registered audit daemon if it is alive and not us.</summary>
     /// <remarks>After kill -9 the kernel keeps the dead pid until it next has a record to deliver.</remarks>
-    public static int? ForeignOwner(in AuditKernelStatus status)
+    public static int? ForeignOwner(in AuditStatus status)
     {
-        int pid = (int)status.OwnerPid;
+        int pid = (int)status.OwnerProcessId;
         return pid == 0 || pid == Environment.ProcessId || !ProcessStat.TryReadStartTime(pid, out _) ? null : pid;
     }
 
     /// <summary>Looks whether the role changed hands.</summary>
     /// <returns>See <see cref="ForeignOwner"/>.</returns>
-    public int? Follow(in AuditKernelStatus now, Action<string> tampered)
+    public int? Follow(in AuditStatus now, Action<string> tampered)
     {
         int? foreign = ForeignOwner(now);
-        if (Kind == AuditReading.Owner && now.OwnerPid != (uint)Environment.ProcessId)
+        if (Kind == AuditReading.Owner && now.OwnerProcessId != (uint)Environment.ProcessId)
         {
             if (foreign is not null)
             {
@@ -72,7 +73,7 @@ internal sealed class AuditReadingPart(
         {
             try
             {
-                Span<byte> message = stackalloc byte[NetlinkFrame.HeaderSize + 44];
+                Span<byte> message = stackalloc byte[NetlinkFrame.HeaderSize + AuditStatus.Size];
                 Register(message, ownerPid: 0, acknowledge: false);
                 pump.Socket.Send(message);
             }
@@ -95,7 +96,7 @@ internal sealed class AuditReadingPart(
     private bool TryOwn()
     {
         NetlinkSocket socket = NetlinkSocket.Open(NetlinkFamily.Audit);
-        Span<byte> message = stackalloc byte[NetlinkFrame.HeaderSize + 44];
+        Span<byte> message = stackalloc byte[NetlinkFrame.HeaderSize + AuditStatus.Size];
         Register(message, (uint)Environment.ProcessId, acknowledge: true);
         socket.Send(message);
         int errno = AwaitAcknowledgement(socket);
@@ -143,7 +144,7 @@ internal sealed class AuditReadingPart(
         BinaryPrimitives.WriteInt32LittleEndian(message, message.Length);
         BinaryPrimitives.WriteUInt16LittleEndian(message[4..], AUDIT_SET);
         BinaryPrimitives.WriteUInt16LittleEndian(message[6..], (ushort)(NLM_F_REQUEST | (acknowledge ? NLM_F_ACK : 0)));
-        new AuditKernelStatus { OwnerPid = ownerPid }.Encode(AUDIT_STATUS_PID).CopyTo(message[NetlinkFrame.HeaderSize..]);
+        new AuditStatus { OwnerProcessId = ownerPid }.WriteSet(message[NetlinkFrame.HeaderSize..], AUDIT_STATUS_PID);
     }
 
     private void Pump(NetlinkSocket socket)

@@ -1,4 +1,5 @@
 using ImageSentinel.Interop;
+using ImageSentinel.Kernel.Audit;
 
 namespace ImageSentinel.Sensors.Audit;
 

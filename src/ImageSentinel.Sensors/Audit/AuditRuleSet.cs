@@ -1,3 +1,5 @@
+using System.Text;
+using ImageSentinel.Kernel.Audit;
 using ImageSentinel.Kernel.Numbers;
 using static ImageSentinel.Kernel.Numbers.AuditConstants;
 
@@ -80,7 +82,7 @@ internal static class AuditRuleSet
         {
             // Go calls accept twice per connection; the second fails with EAGAIN.
             yield return new AuditRule(AUDIT_FILTER_EXIT, AUDIT_ALWAYS, native.Accept,
-                [Arch(native), Is(AUDIT_SUCCESS, 1), new AuditField(AUDIT_EXE, AUDIT_EQUAL, 0, engine.DaemonExe)], "is-acc");
+                [Arch(native), Is(AUDIT_SUCCESS, 1), Exe(engine.DaemonExe)], "is-acc");
         }
     }
 
@@ -102,7 +104,7 @@ internal static class AuditRuleSet
             && known.Action == found.Action
             && known.Key == found.Key
             && known.Calls.SequenceEqual(found.Calls)
-            && known.Fields.Length == found.Fields.Length
+            && known.Fields.Count == found.Fields.Count
             && known.Fields.Zip(found.Fields).All(pair => SameButForWhatVaries(pair.First, pair.Second));
 
     private static bool SameButForWhatVaries(AuditField known, AuditField found)
@@ -116,6 +118,10 @@ internal static class AuditRuleSet
 
     private static AuditRule Exec(AuditSyscalls table)
         => new(AUDIT_FILTER_EXIT, AUDIT_ALWAYS, table.Exec, [Arch(table), Is(AUDIT_SUCCESS, 1)], "is-exec");
+
+    // A rule's texts are bytes, one per character.
+    private static AuditField Exe(string path)
+        => new(AUDIT_EXE, AUDIT_EQUAL, 0, Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(path)));
 
     private static AuditField Arch(AuditSyscalls table) => Is(AUDIT_ARCH, table.Arch);
 

@@ -1,4 +1,5 @@
 using ImageSentinel.Interop;
+using ImageSentinel.Kernel.Audit;
 using ImageSentinel.Sensors.Reading;
 using ImageSentinel.Sensors.Stream;
 using static ImageSentinel.Kernel.Numbers.AuditConstants;
@@ -26,7 +27,7 @@ public sealed class AuditSensor : ISensor
     private AuditReadingPart? _reading;
     private ISensorQueue? _queue;
     private Timer? _timer;
-    private AuditKernelStatus _last;
+    private AuditStatus _last;
 
     /// <param name="options">What the sensor may do here.</param>
     /// <param name="onNotice">Told of status changes, tampering and kernel losses; called on the sensor's threads.</param>
@@ -207,7 +208,7 @@ public sealed class AuditSensor : ISensor
 
             try
             {
-                AuditKernelStatus now = _control.GetStatus();
+                AuditStatus now = _control.GetStatus();
                 NoticeLoss(now);
                 NoticeSettings(now);
                 NoticeRules();
@@ -224,7 +225,7 @@ public sealed class AuditSensor : ISensor
         }
     }
 
-    private void NoticeLoss(in AuditKernelStatus now)
+    private void NoticeLoss(in AuditStatus now)
     {
         // The counter is 32 bits and anybody may reset it; a step back is a reset, not four billion losses.
         int delta = (int)(now.Lost - _last.Lost);
@@ -240,7 +241,7 @@ public sealed class AuditSensor : ISensor
         _queue!.TryWrite(hole, 0);
     }
 
-    private void NoticeSettings(in AuditKernelStatus now)
+    private void NoticeSettings(in AuditStatus now)
     {
         if (now.Enabled == 0)
         {

@@ -1,10 +1,11 @@
+using ImageSentinel.Kernel.Audit;
 using static ImageSentinel.Kernel.Numbers.AuditConstants;
 
 namespace ImageSentinel.Sensors.Audit;
 
 /// <summary>The audit settings of the host that we change, and how they were.</summary>
 /// <remarks>Puts a setting back only while it still has the value that we gave it: whoever changed it later meant it.</remarks>
-internal sealed class AuditSettings(AuditControl control, AuditKernelStatus before)
+internal sealed class AuditSettings(AuditControl control, AuditStatus before)
 {
     /// <summary>audit_enabled=2: nothing can be changed until reboot.</summary>
     public const uint Locked = 2;
@@ -24,12 +25,12 @@ internal sealed class AuditSettings(AuditControl control, AuditKernelStatus befo
 
         if (before.Enabled == 0)
         {
-            _enabledByUs = Set(AUDIT_STATUS_ENABLED, new AuditKernelStatus { Enabled = 1 });
+            _enabledByUs = Set(AUDIT_STATUS_ENABLED, new AuditStatus { Enabled = 1 });
         }
 
         // 0 means no limit at all: leave that.
         if (before.BacklogLimit != 0 && before.BacklogLimit < options.BacklogLimit
-            && Set(AUDIT_STATUS_BACKLOG_LIMIT, new AuditKernelStatus { BacklogLimit = options.BacklogLimit }))
+            && Set(AUDIT_STATUS_BACKLOG_LIMIT, new AuditStatus { BacklogLimit = options.BacklogLimit }))
         {
             _backlogLimitSet = options.BacklogLimit;
         }
@@ -37,20 +38,20 @@ internal sealed class AuditSettings(AuditControl control, AuditKernelStatus befo
         // A full backlog holds every audited process, by default for a minute. An audit daemon may want that; we would
         // rather lose records, which are counted, than stall the host.
         if (!hasForeignOwner && before.BacklogWaitTime != 0
-            && Set(AUDIT_STATUS_BACKLOG_WAIT_TIME, new AuditKernelStatus { BacklogWaitTime = 0 }))
+            && Set(AUDIT_STATUS_BACKLOG_WAIT_TIME, new AuditStatus { BacklogWaitTime = 0 }))
         {
             _waitTimeSet = 0;
         }
     }
 
     /// <summary>Audit was found off: switches it on again if it was we who had.</summary>
-    public bool EnableAgain() => _enabledByUs && Set(AUDIT_STATUS_ENABLED, new AuditKernelStatus { Enabled = 1 });
+    public bool EnableAgain() => _enabledByUs && Set(AUDIT_STATUS_ENABLED, new AuditStatus { Enabled = 1 });
 
     /// <summary>Restores what we changed.</summary>
     /// <param name="othersAtWork">An audit daemon or foreign rules appeared meanwhile: audit stays on for them.</param>
     public void PutBack(bool othersAtWork)
     {
-        AuditKernelStatus now = control.GetStatus();
+        AuditStatus now = control.GetStatus();
         if (now.Enabled == Locked)
         {
             return;
@@ -58,19 +59,19 @@ internal sealed class AuditSettings(AuditControl control, AuditKernelStatus befo
 
         if (_backlogLimitSet is { } limit && now.BacklogLimit == limit)
         {
-            Set(AUDIT_STATUS_BACKLOG_LIMIT, new AuditKernelStatus { BacklogLimit = before.BacklogLimit });
+            Set(AUDIT_STATUS_BACKLOG_LIMIT, new AuditStatus { BacklogLimit = before.BacklogLimit });
         }
 
         if (_waitTimeSet is { } wait && now.BacklogWaitTime == wait)
         {
-            Set(AUDIT_STATUS_BACKLOG_WAIT_TIME, new AuditKernelStatus { BacklogWaitTime = before.BacklogWaitTime });
+            Set(AUDIT_STATUS_BACKLOG_WAIT_TIME, new AuditStatus { BacklogWaitTime = before.BacklogWaitTime });
         }
 
         if (_enabledByUs && now.Enabled == 1 && !othersAtWork)
         {
-            Set(AUDIT_STATUS_ENABLED, new AuditKernelStatus { Enabled = 0 });
+            Set(AUDIT_STATUS_ENABLED, new AuditStatus { Enabled = 0 });
         }
     }
 
-    private bool Set(uint mask, AuditKernelStatus values) => control.Set(mask, values) == 0;
+    private bool Set(uint mask, AuditStatus values) => control.Set(mask, values) == 0;
 }

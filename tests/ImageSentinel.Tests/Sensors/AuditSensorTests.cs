@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using ImageSentinel.Kernel.Audit;
 using ImageSentinel.Sensors.Audit;
 using ImageSentinel.Sensors.Stream;
 using ImageSentinel.Tests.Support;
@@ -93,7 +94,7 @@ public sealed class AuditSensorTests
 
     private static string Describe(AuditControl control)
     {
-        AuditKernelStatus status = control.GetStatus();
+        AuditStatus status = control.GetStatus();
         return $"enabled={status.Enabled} limit={status.BacklogLimit} wait={status.BacklogWaitTime}\n"
             + string.Join('\n', control.ListRules().Select(r => Convert.ToHexString(r.Encode(adding: false)) + r.Key));
     }
