@@ -1,0 +1,41 @@
+using System.Diagnostics;
+
+namespace ImageSentinel.Lab.Harness;
+
+/// <summary>Polls until something is so. The deadline only ends a hopeless wait: it is far beyond what any test needs,
+/// so that a slow machine changes how long a test takes and never what it says.</summary>
+internal static class Wait
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+
+    public static async Task<T> ForAsync<T>(string what, Func<Task<T?>> probe)
+        where T : class
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            if (await probe().ConfigureAwait(false) is { } found)
+            {
+                return found;
+            }
+
+            if (Stopwatch.GetElapsedTime(start) > Patience)
+            {
+                throw new AssertionException($"waited {Patience.TotalSeconds:0} s in vain for {what}");
+            }
+
+            await Task.Delay(Pause).ConfigureAwait(false);
+        }
+    }
+
+    public static Task<T> ForAsync<T>(string what, Func<T?> probe)
+        where T : class
+        => ForAsync(what, () => Task.FromResult(probe()));
+
+    public static Task UntilAsync(string what, Func<Task<bool>> condition)
+        => ForAsync<object>(what, async () => await condition().ConfigureAwait(false) ? condition : null);
+
+    public static Task UntilAsync(string what, Func<bool> condition)
+        => ForAsync<object>(what, () => condition() ? condition : null);
+}
