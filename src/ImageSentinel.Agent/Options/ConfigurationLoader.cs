@@ -21,6 +21,9 @@ public static class ConfigurationLoader
 {
     public const string DefaultPath = "/etc/imagesentinel/imagesentinel.yaml";
 
+    /// <summary>What holds where nothing is written.</summary>
+    public static AgentOptions Defaults { get; } = AgentOptionsBinder.Bind(new ConfigMap([], default), []);
+
     /// <param name="path">From <c>--config</c>: then it must exist. Null: the default path, which may be absent.</param>
     /// <param name="environment">Null: this process's environment.</param>
     public static ConfigurationResult Load(string? path = null, IReadOnlyDictionary<string, string>? environment = null)

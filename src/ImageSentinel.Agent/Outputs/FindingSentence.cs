@@ -19,7 +19,7 @@ public static class FindingSentence
     {
         if (finding.Message.Length > 0)
         {
-            return Printable.Line(finding.Message, 2000);
+            return Printable.Sentence(finding.Message, 2000);
         }
 
         var text = new StringBuilder();
@@ -28,7 +28,7 @@ public static class FindingSentence
             text.Append(StepName(step)).Append(" of ");
         }
 
-        text.Append(build is null ? Printable.Line(finding.Title, 200) : BuildName(build));
+        text.Append(build is null ? Printable.Sentence(finding.Title, 200) : BuildName(build));
         if (build?.Clients.FirstOrDefault() is { } client)
         {
             text.Append(" (by ").Append(ClientName(client)).Append(')');
@@ -36,7 +36,7 @@ public static class FindingSentence
 
         if (finding.Evidence.FirstOrDefault() is { } evidence)
         {
-            text.Append(": ").Append(evidence.Egress is null ? Printable.Line(evidence.Summary, 400) : EgressSentence(evidence.Egress));
+            text.Append(": ").Append(evidence.Egress is null ? Printable.Sentence(evidence.Summary, 400) : EgressSentence(evidence.Egress));
         }
 
         return text.ToString();
@@ -142,7 +142,7 @@ public static class FindingSentence
             Novelty.Known => ", known",
             _ => "",
         });
-        return egress.Reason.Length == 0 ? text.ToString() : text.Append("; ").Append(Printable.Line(egress.Reason, 200)).ToString();
+        return egress.Reason.Length == 0 ? text.ToString() : text.Append("; ").Append(Printable.Sentence(egress.Reason, 200)).ToString();
     }
 
     /// <summary><c>203.0.113.66:80/tcp</c>, with its names in front when any are known.</summary>

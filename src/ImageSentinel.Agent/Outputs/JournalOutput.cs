@@ -57,7 +57,7 @@ public sealed class JournalOutput(IJournal journal) : IRecordOutput
     }
 
     public void Tell(Notice notice)
-        => journal.Send(Start(JournalIds.Of(notice.Kind), JournalIds.PriorityOf(notice.Kind), Printable.Line(notice.Message, 4000)));
+        => journal.Send(Start(JournalIds.Of(notice.Kind), JournalIds.PriorityOf(notice.Kind), Printable.Sentence(notice.Message, 4000)));
 
     public void Dispose()
     {

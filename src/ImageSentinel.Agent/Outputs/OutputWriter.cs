@@ -19,7 +19,7 @@ public sealed partial class OutputWriter : IAsyncDisposable
     private const int BatchLength = 256;
 
     private readonly ILogger _logger;
-    private readonly Slot[] _slots;
+    private Slot[] _slots;
     private readonly Channel<object> _queue;
     private readonly Thread _thread;
     private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -65,6 +65,9 @@ public sealed partial class OutputWriter : IAsyncDisposable
     /// <summary>SIGHUP: files are opened again before the next record.</summary>
     public void Reopen() => _queue.Writer.TryWrite(ReopenRequest.Instance);
 
+    /// <summary>Another list of outputs from here on. Those no longer in it are disposed, those that stay keep their state.</summary>
+    public void Replace(IReadOnlyList<IRecordOutput> outputs) => _queue.Writer.TryWrite(new ReplaceRequest(outputs));
+
     /// <summary>Takes no more, writes what is queued, closes the outputs.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -93,6 +96,10 @@ public sealed partial class OutputWriter : IAsyncDisposable
                         case ReopenRequest:
                             WriteBatch(batch);
                             Each(slot => slot.Output.Reopen(), records: 0);
+                            break;
+                        case ReplaceRequest replace:
+                            WriteBatch(batch);
+                            Replace(replace);
                             break;
                     }
 
@@ -154,6 +161,16 @@ public sealed partial class OutputWriter : IAsyncDisposable
         }
     }
 
+    private void Replace(ReplaceRequest request)
+    {
+        Slot[] before = _slots;
+        _slots = [.. request.Outputs.Select(output => before.FirstOrDefault(slot => slot.Output == output) ?? new Slot(output))];
+        foreach (Slot gone in before.Except(_slots))
+        {
+            gone.Output.Dispose();
+        }
+    }
+
     private void TellOthers(Slot failed, Notice notice)
     {
         foreach (Slot slot in _slots)
@@ -193,6 +210,8 @@ public sealed partial class OutputWriter : IAsyncDisposable
 
         public long Missed { get; set; }
     }
+
+    private sealed record ReplaceRequest(IReadOnlyList<IRecordOutput> Outputs);
 
     private sealed class ReopenRequest
     {

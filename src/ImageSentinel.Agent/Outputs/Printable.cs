@@ -1,16 +1,19 @@
-using System.Globalization;
 using System.Text;
+using ImageSentinel.Detection.Text;
 
 namespace ImageSentinel.Agent.Outputs;
 
-/// <summary>Makes text that somebody else wrote fit to be one part of one line on a terminal or in the journal.</summary>
+/// <summary>Makes text fit to be one part of one line on a terminal or in the journal.</summary>
 internal static class Printable
 {
+    /// <summary>One value that somebody else wrote: argv, a path, a tag, a name. Unambiguous: a backslash becomes two.</summary>
+    public static string Line(string? text, int limit) => SafeText.Display(text, limit);
+
     /// <summary>
-    /// Control, formatting and bidirectional characters become visible escapes; what is longer than
-    /// <paramref name="limit"/> characters is cut and says so.
+    /// A sentence of ours that may hold such values, escaped already or not. Nothing that a terminal obeys passes; what
+    /// was escaped before stays as it is.
     /// </summary>
-    public static string Line(string? text, int limit)
+    public static string Sentence(string? text, int limit)
     {
         if (string.IsNullOrEmpty(text))
         {
@@ -26,32 +29,10 @@ internal static class Printable
                 break;
             }
 
-            if (IsPlain(rune))
-            {
-                safe.Append(rune.ToString());
-            }
-            else
-            {
-                safe.Append(Escape(rune.Value));
-            }
+            string one = rune.ToString();
+            safe.Append(rune.Value == '\\' ? one : SafeText.Display(one));
         }
 
         return safe.ToString();
     }
-
-    private static string Escape(int value) => value switch
-    {
-        '\n' => "\\n",
-        '\t' => "\\t",
-        '\r' => "\\r",
-        < 0x100 => string.Create(CultureInfo.InvariantCulture, $"\\x{value:x2}"),
-        _ => string.Create(CultureInfo.InvariantCulture, $"\\u{{{value:x}}}"),
-    };
-
-    private static bool IsPlain(Rune rune) => Rune.GetUnicodeCategory(rune) switch
-    {
-        UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
-            or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned => false,
-        _ => true,
-    };
 }

@@ -16,9 +16,11 @@ public static class RecordJson
         "\u007f\u0080\u0085\u009b\u061c\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff");
 
     /// <summary>One line, without the line's end.</summary>
-    public static string Line(IMessage message)
+    public static string Line(IMessage message) => Escape(s_formatter.Format(message));
+
+    /// <summary>JSON that means the same, without a character that a terminal would obey.</summary>
+    public static string Escape(string text)
     {
-        string text = s_formatter.Format(message);
         int at = text.AsSpan().IndexOfAny(s_obeyed);
         if (at < 0)
         {

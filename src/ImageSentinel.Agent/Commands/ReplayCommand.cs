@@ -1,0 +1,61 @@
+using System.CommandLine;
+using ImageSentinel.Agent.Options;
+using ImageSentinel.Agent.Outputs;
+using ImageSentinel.Agent.Outputs.Render;
+using ImageSentinel.V1;
+
+namespace ImageSentinel.Agent.Commands;
+
+/// <summary><c>replay</c>: a capture through the production pipeline, without root; a build gate with <c>--fail-on</c>.</summary>
+internal static class ReplayCommand
+{
+    public static Command Create(CommandLine line, IReplayRunner replay)
+    {
+        var file = new Argument<string>("FILE") { Description = "Capture made by record" };
+        var config = new Option<string?>("--config", "-c") { Description = "Policy and baseline to judge by (default: the built-in defaults)", HelpName = "FILE" };
+        var output = new Option<string>("--output", "-o") { Description = "Form of the output", DefaultValueFactory = _ => "table" };
+        output.AcceptOnlyFromAmong("table", "json");
+        Option<string?> failOn = FindingsCommand.SeverityOption("--fail-on", "Exit with 10 when a finding is of this severity or above");
+        var command = new Command("replay", "Judge a recorded capture") { file, config, output, failOn };
+        line.Bind(command, async (result, cancellation) =>
+        {
+            CommandContext context = line.Context;
+            AgentOptions options = result.GetValue(config) is { } path ? context.LoadOptions(path) : ConfigurationLoader.Defaults;
+            string name = result.GetValue(file)!;
+            IRecordView view = result.GetValue(output) == "json" ? new JsonView(context.Out) : new ReplayTable(context.Console());
+            Severity worst = Severity.Unspecified;
+            await using FileStream capture = Open(name);
+            ReplaySummary summary = await replay.RunAsync(
+                capture,
+                name,
+                options,
+                record =>
+                {
+                    worst = record.Finding is { } finding && finding.Severity > worst ? finding.Severity : worst;
+                    view.Add(record);
+                },
+                cancellation).ConfigureAwait(false);
+            view.Complete();
+            if (summary.Truncated)
+            {
+                await context.Error.WriteLineAsync($"imagesentinel: {Printable.Line(name, 400)} ends in the middle of a batch; everything before was judged".AsMemory(), cancellation).ConfigureAwait(false);
+            }
+
+            Severity limit = FindingsCommand.Parse(result.GetValue(failOn));
+            return limit != Severity.Unspecified && worst >= limit ? ExitCode.FindingsReached : ExitCode.Success;
+        });
+        return command;
+    }
+
+    private static FileStream Open(string name)
+    {
+        try
+        {
+            return File.OpenRead(name);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException(ExitCode.Failure, $"{Printable.Line(name, 400)}: {ConfigTree.Reason(e)}");
+        }
+    }
+}

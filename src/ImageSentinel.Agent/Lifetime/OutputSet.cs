@@ -1,0 +1,53 @@
+using ImageSentinel.Agent.Options;
+using ImageSentinel.Agent.Outputs;
+using Microsoft.Extensions.Logging;
+
+namespace ImageSentinel.Agent.Lifetime;
+
+/// <summary>Which outputs there are, in order, for a given configuration. Spool, history and terminal outlive a reload.</summary>
+internal sealed class OutputSet(IRecordOutput? spool, IRecordOutput history, IRecordOutput? terminal, ILoggerFactory loggers)
+{
+    private OutputOptions? _current;
+    private IRecordOutput? _journal;
+    private IRecordOutput? _lines;
+
+    public OutputWriter Start(OutputOptions options)
+    {
+        Select(options);
+        return new OutputWriter(List(), loggers.CreateLogger<OutputWriter>());
+    }
+
+    public void Change(OutputWriter writer, OutputOptions options)
+    {
+        Select(options);
+        writer.Replace(List());
+        writer.Reopen();
+    }
+
+    private void Select(OutputOptions options)
+    {
+        if (_current is null || _current.Journald != options.Journald)
+        {
+            _journal = options.Journald ? new JournalOutput(new SystemJournal()) : null;
+        }
+
+        if (_current is null || _current.JsonLines != options.JsonLines)
+        {
+            _lines = options.JsonLines switch
+            {
+                "" => null,
+                "-" => new JsonLinesOutput(Console.OpenStandardOutput()),
+                var path => new JsonLinesOutput(path),
+            };
+        }
+
+        _current = options;
+    }
+
+    // The spool first: what a person is shown is then already on its way to the collector.
+    private List<IRecordOutput> List()
+    {
+        IRecordOutput?[] all = [spool, history, _journal, _lines, terminal];
+        return [.. all.OfType<IRecordOutput>()];
+    }
+}
