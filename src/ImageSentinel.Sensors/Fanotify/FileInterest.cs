@@ -65,7 +65,7 @@ public sealed class FileInterest(bool layerFiles)
             DirectoryInterest.Temporary => name.StartsWith("docker-builder"u8)
                 || name.StartsWith("docker-import-"u8)
                 || name.StartsWith("buildkit-mount"u8)
-                || name.StartsWith("imagesentinel-"u8),
+                || name.StartsWith("imagesentinel-"u8), // the self-test's
             DirectoryInterest.Layers => isDirectory,
             DirectoryInterest.BuildKitLayerTop => layerFiles || !isDirectory,
             DirectoryInterest.LayerFiles => layerFiles,

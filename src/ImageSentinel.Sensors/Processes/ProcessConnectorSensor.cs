@@ -1,7 +1,9 @@
 using System.Buffers.Binary;
 using ImageSentinel.Interop;
+using ImageSentinel.Kernel.Numbers;
 using ImageSentinel.Sensors.Reading;
 using ImageSentinel.Sensors.Stream;
+using static ImageSentinel.Kernel.Numbers.ConnectorConstants;
 
 namespace ImageSentinel.Sensors.Processes;
 
@@ -14,12 +16,6 @@ namespace ImageSentinel.Sensors.Processes;
 public sealed class ProcessConnectorSensor(Action<SensorNotice>? onNotice = null) : ISensor
 {
     private const int ReceiveBuffer = 16 * 1024 * 1024;
-
-    // linux/cn_proc.h, linux/connector.h
-    private const uint CN_IDX_PROC = 1;
-    private const uint CN_VAL_PROC = 1;
-    private const uint PROC_CN_MCAST_LISTEN = 1;
-    private const uint PROC_CN_MCAST_IGNORE = 2;
 
     private readonly LossLedger _ledger = new();
     private readonly StatusCell _status = new("processes", onNotice);
@@ -86,11 +82,10 @@ public sealed class ProcessConnectorSensor(Action<SensorNotice>? onNotice = null
     private static void Subscribe(NetlinkSocket socket, uint operation)
     {
         const int size = 40;
-        const ushort NLMSG_DONE = 3;
         Span<byte> message = stackalloc byte[size];
         message.Clear();
         BinaryPrimitives.WriteUInt32LittleEndian(message, size);
-        BinaryPrimitives.WriteUInt16LittleEndian(message[4..], NLMSG_DONE);
+        BinaryPrimitives.WriteUInt16LittleEndian(message[4..], NetlinkConstants.NLMSG_DONE);
         BinaryPrimitives.WriteUInt32LittleEndian(message[16..], CN_IDX_PROC);
         BinaryPrimitives.WriteUInt32LittleEndian(message[20..], CN_VAL_PROC);
         BinaryPrimitives.WriteUInt16LittleEndian(message[32..], sizeof(uint));
