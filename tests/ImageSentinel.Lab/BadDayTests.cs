@@ -7,7 +7,7 @@ namespace ImageSentinel.Lab;
 /// <summary>What goes wrong on hosts. Each test has an agent and a collector of its own.</summary>
 internal sealed class BadDayTests
 {
-    private static readonly string Engine = LabHost.Engines[0];
+    private static readonly string _engine = LabHost.Engines[0];
 
     private string _folder = "";
     private string[] _rulesBefore = [];
@@ -20,7 +20,7 @@ internal sealed class BadDayTests
         _rulesBefore = AuditRules.List();
         _folder = Directory.CreateTempSubdirectory("imagesentinel-test-").FullName;
         _collector = new CollectorUnderTest(Path.Combine(_folder, "collector"));
-        _agent = NewAgent("agent", LabHost.Describe(Engine)["LAB_SOCKET"]);
+        _agent = NewAgent("agent", LabHost.Describe(_engine)["LAB_SOCKET"]);
     }
 
     [TearDown]
@@ -51,7 +51,7 @@ internal sealed class BadDayTests
     {
         await _collector.StartAsync();
         await _agent.StartAsync();
-        Attack attack = Attack.Next("slow", Engine, "buildkit");
+        Attack attack = Attack.Next("slow", _engine, "buildkit");
         Task build = Task.Run(() => LabHost.Run(attack));
         await Wait.UntilAsync("the build's start", () => _agent.Records().Any(record => record.Build?.IsOf(attack) == true || record.Build?.Steps.Any(step => step.Instruction.Contains("echo slow", StringComparison.Ordinal)) == true));
         _agent.Kill();
@@ -74,7 +74,7 @@ internal sealed class BadDayTests
     public async Task Collector_that_was_down_at_the_start_gets_everything_once()
     {
         await _agent.StartAsync();
-        Attack attack = LabHost.Attack("http-get", Engine, "buildkit");
+        Attack attack = LabHost.Attack("http-get", _engine, "buildkit");
         await Wait.UntilAsync("the finding", () => _agent.Records().Any(record => record.Finding?.Speaks(attack.Address) == true));
         await Wait.UntilAsync("the build's end", () => _agent.Records().Any(record => record.Build is { State: BuildState.Ended } build && build.IsOf(attack)));
         await _collector.StartAsync();
@@ -87,10 +87,10 @@ internal sealed class BadDayTests
     {
         await _collector.StartAsync();
         await _agent.StartAsync();
-        Attack before = LabHost.Attack("http-get", Engine, "buildkit");
+        Attack before = LabHost.Attack("http-get", _engine, "buildkit");
         await _collector.EndedBuildAsync(before.Tag, build => build.IsOf(before));
         _collector.Kill();
-        Attack meanwhile = LabHost.Attack("http-get", Engine, "classic");
+        Attack meanwhile = LabHost.Attack("http-get", _engine, "classic");
         await Wait.UntilAsync("the build's end", () => _agent.Records().Any(record => record.Build is { State: BuildState.Ended } build && build.IsOf(meanwhile)));
         await _collector.StartAsync();
 
@@ -108,7 +108,7 @@ internal sealed class BadDayTests
         Assert.That(second.WaitForExit(), Is.EqualTo(1), second.Printed);
         AssertOneLine(second.Printed);
 
-        Attack attack = LabHost.Attack("http-get", Engine, "buildkit");
+        Attack attack = LabHost.Attack("http-get", _engine, "buildkit");
         await AssertToldOnce(attack);
     }
 

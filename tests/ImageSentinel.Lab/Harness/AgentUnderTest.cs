@@ -6,7 +6,7 @@ namespace ImageSentinel.Lab.Harness;
 /// <summary>An agent with a state directory, a control socket and a JSON lines file of its own.</summary>
 internal sealed class AgentUnderTest : IDisposable
 {
-    private static readonly JsonParser Parser = new(JsonParser.Settings.Default.WithIgnoreUnknownFields(true));
+    private static readonly JsonParser _parser = new(JsonParser.Settings.Default.WithIgnoreUnknownFields(true));
 
     private readonly string _folder;
     private readonly string _configuration;
@@ -80,7 +80,7 @@ internal sealed class AgentUnderTest : IDisposable
         string text = reader.ReadToEnd();
         return [.. text[..(text.LastIndexOf('\n') + 1)]
             .Split('\n', StringSplitOptions.RemoveEmptyEntries)
-            .Select(Parser.Parse<OutputRecord>)];
+            .Select(_parser.Parse<OutputRecord>)];
     }
 
     public void Dispose() => _program?.Dispose();

@@ -7,11 +7,11 @@ namespace ImageSentinel.Lab.Harness;
 internal sealed record Attack(string Scenario, string Engine, string Builder, string Tag, string Address, string Address6, string SilentAddress)
 {
     // The first addresses of the range are names' and mirrors' in the lab's zone.
-    private static int s_last = 9;
+    private static int _last = 9;
 
     public static Attack Next(string scenario, string engine, string builder)
     {
-        int number = Interlocked.Increment(ref s_last);
+        int number = Interlocked.Increment(ref _last);
         if (number > 239)
         {
             throw new InvalidOperationException("more runs than the lab has outside addresses");

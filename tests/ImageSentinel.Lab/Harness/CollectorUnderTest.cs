@@ -9,7 +9,7 @@ namespace ImageSentinel.Lab.Harness;
 /// <summary>A collector on loopback with a database of its own, read through its JSON API as its users would.</summary>
 internal sealed class CollectorUnderTest : IDisposable
 {
-    private static readonly JsonParser Parser = new(JsonParser.Settings.Default.WithIgnoreUnknownFields(true));
+    private static readonly JsonParser _parser = new(JsonParser.Settings.Default.WithIgnoreUnknownFields(true));
 
     private readonly HttpClient _http;
     private readonly string _state;
@@ -87,7 +87,7 @@ internal sealed class CollectorUnderTest : IDisposable
 
     private static List<T> Read<T>(JsonElement answer, string name)
         where T : IMessage<T>, new()
-        => [.. answer.GetProperty(name).EnumerateArray().Select(element => Parser.Parse<T>(element.GetRawText()))];
+        => [.. answer.GetProperty(name).EnumerateArray().Select(element => _parser.Parse<T>(element.GetRawText()))];
 
     // Free a moment ago; the programs have no way to be asked which port they took.
     private static int FreePort()

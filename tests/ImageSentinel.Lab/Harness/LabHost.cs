@@ -3,7 +3,7 @@ namespace ImageSentinel.Lab.Harness;
 /// <summary>The lab of <c>tests/lab</c>: a real engine and the world outside it.</summary>
 internal static class LabHost
 {
-    private static readonly string Script = Path.Combine(Repository.Root, "tests", "lab", "lab");
+    private static readonly string _script = Path.Combine(Repository.Root, "tests", "lab", "lab");
 
     /// <summary>Engines that the scenarios run on. <c>IMAGESENTINEL_LAB_ENGINES</c> names others.</summary>
     public static string[] Engines { get; } =
@@ -14,7 +14,7 @@ internal static class LabHost
 
     public static void Down() => Must("down");
 
-    public static bool IsUp => Tool.Run(Script, "env").ExitCode == 0;
+    public static bool IsUp => Tool.Run(_script, "env").ExitCode == 0;
 
     /// <summary>The lab's own description of an engine: LAB_SOCKET, LAB_DATA_ROOT, LAB_DEBIAN and so on.</summary>
     public static Dictionary<string, string> Describe(string engine)
@@ -33,7 +33,7 @@ internal static class LabHost
     public static void Run(Attack attack)
     {
         ToolResult result = Tool.Run(
-            Script, "attack", attack.Scenario, "--engine", attack.Engine, "--builder", attack.Builder, "--to", attack.Address,
+            _script, "attack", attack.Scenario, "--engine", attack.Engine, "--builder", attack.Builder, "--to", attack.Address,
             "--to6", attack.Address6, "--silent", attack.SilentAddress, "--tag", attack.Tag);
         Assert.That(result.ExitCode, Is.Zero, $"the scenario itself did not happen:\n{result.All}");
     }
@@ -43,7 +43,7 @@ internal static class LabHost
 
     private static ToolResult Must(params string[] arguments)
     {
-        ToolResult result = Tool.Run(Script, arguments);
+        ToolResult result = Tool.Run(_script, arguments);
         return result.ExitCode == 0
             ? result
             : throw new InvalidOperationException($"lab {string.Join(' ', arguments)}: status {result.ExitCode}\n{result.All}");

@@ -6,8 +6,8 @@ namespace ImageSentinel.Lab.Harness;
 /// so that a slow machine changes how long a test takes and never what it says.</summary>
 internal static class Wait
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan _pause = TimeSpan.FromMilliseconds(50);
 
     public static async Task<T> ForAsync<T>(string what, Func<Task<T?>> probe)
         where T : class
@@ -20,12 +20,12 @@ internal static class Wait
                 return found;
             }
 
-            if (Stopwatch.GetElapsedTime(start) > Patience)
+            if (Stopwatch.GetElapsedTime(start) > _patience)
             {
-                throw new AssertionException($"waited {Patience.TotalSeconds:0} s in vain for {what}");
+                throw new AssertionException($"waited {_patience.TotalSeconds:0} s in vain for {what}");
             }
 
-            await Task.Delay(Pause).ConfigureAwait(false);
+            await Task.Delay(_pause).ConfigureAwait(false);
         }
     }
 
