@@ -88,7 +88,7 @@ internal sealed partial class CollectorUplink : BackgroundService
         }
         catch (Exception error) when (error is UplinkException or RpcException or TimeoutException or OperationCanceledException or IOException or HttpRequestException)
         {
-            string why = UplinkFailure.Explain(error, _options, channel?.ServerCertificateProblem);
+            string why = UplinkFailure.Explain(error, _options, channel, greeted: _state.Connected);
             Become(new UplinkState(false, why, _time.GetUtcNow()));
             if (stream is not { WasUseful: true })
             {

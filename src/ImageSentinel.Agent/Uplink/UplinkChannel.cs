@@ -42,6 +42,9 @@ internal sealed class UplinkChannel : IDisposable
     /// <summary>Why the collector's certificate was not accepted; null when it was, or when it was never shown.</summary>
     public string? ServerCertificateProblem { get; private set; }
 
+    /// <summary>True once the collector's certificate was shown and accepted.</summary>
+    public bool ServerCertificateAccepted { get; private set; }
+
     public void Dispose()
     {
         Channel.Dispose();
@@ -94,7 +97,8 @@ internal sealed class UplinkChannel : IDisposable
                 $"the collector's certificate is not trusted by {options.Ca ?? "this system"}{Expired(certificate)}",
             _ => $"the collector's certificate is not for {options.Url.Host}",
         };
-        return errors == SslPolicyErrors.None;
+        ServerCertificateAccepted = errors == SslPolicyErrors.None;
+        return ServerCertificateAccepted;
     }
 
     private static string Expired(X509Certificate? certificate)

@@ -1,4 +1,3 @@
-using System.Net.Http;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text;
@@ -9,11 +8,11 @@ namespace ImageSentinel.Agent.Uplink;
 /// <summary>Says in one line what went wrong with the collector, so that the reader knows which end to look at.</summary>
 internal static class UplinkFailure
 {
-    public static string Explain(Exception error, UplinkOptions options, string? serverCertificateProblem)
+    public static string Explain(Exception error, UplinkOptions options, UplinkChannel? channel, bool greeted)
     {
-        if (serverCertificateProblem is not null)
+        if (channel?.ServerCertificateProblem is { } problem)
         {
-            return serverCertificateProblem;
+            return problem;
         }
 
         if (error is UplinkException)
@@ -23,18 +22,24 @@ internal static class UplinkFailure
 
         // gRPC wraps what the socket or TLS said; that is the part worth telling.
         Exception? cause = (error as RpcException)?.Status.DebugException;
-        if (Find<AuthenticationException>(cause) is not null || IsTlsAlert(cause))
+
+        // In TLS 1.3 a client has finished its handshake before the server looks at its certificate. A refusal then
+        // comes as an alert, a reset or a bare end of the connection, whichever of our reads and writes meets it.
+        if (channel is { ServerCertificateAccepted: true } && !greeted && cause is not null)
         {
             return options.Certificate is null
-                ? "the collector refused the connection: it wants a client certificate (outputs.collector.cert and key)"
-                : "the collector refused our certificate";
+                ? "the collector closed the connection at once: it seems to want a client certificate (outputs.collector.cert and key)"
+                : $"the collector closed the connection at once: it seems to refuse our certificate {options.Certificate}";
+        }
+
+        if (Find<AuthenticationException>(cause) is { } tls)
+        {
+            return $"no TLS connection to {options.Url.Authority}: {Clean(tls.Message)}";
         }
 
         if (Find<SocketException>(cause ?? error) is { } socket)
         {
-            return options.Url.Scheme == Uri.UriSchemeHttps && options.Certificate is not null && socket.SocketErrorCode == SocketError.ConnectionReset
-                ? "unreachable: connection reset (it may have refused our certificate)"
-                : $"unreachable: {Words(socket.SocketErrorCode)} ({options.Url.Authority})";
+            return $"unreachable: {Words(socket.SocketErrorCode)} ({options.Url.Authority})";
         }
 
         return error switch
@@ -48,21 +53,6 @@ internal static class UplinkFailure
             RpcException rpc => $"unreachable: {Clean((Deepest(cause) ?? rpc).Message)} ({options.Url.Authority})",
             _ => $"unreachable: {Clean(error.Message)}",
         };
-    }
-
-    // In TLS 1.3 a client has finished its handshake before the server looks at its certificate, so the refusal
-    // arrives as an alert while reading.
-    private static bool IsTlsAlert(Exception? cause)
-    {
-        for (Exception? each = cause; each is not null; each = each.InnerException)
-        {
-            if (each.Message.Contains("alert", StringComparison.OrdinalIgnoreCase) && each.Message.Contains("SSL", StringComparison.OrdinalIgnoreCase))
-            {
-                return true;
-            }
-        }
-
-        return false;
     }
 
     private static T? Find<T>(Exception? error)
