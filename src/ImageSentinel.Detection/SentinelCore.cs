@@ -31,10 +31,7 @@ public sealed class SentinelCore : IDomainEvents
     public SentinelCore(CorePolicy policy, DestinationBaseline baseline, ICoreOutput output)
     {
         _state = new CoreState(policy, baseline, output);
-        foreach (AllowedDestination allowed in policy.AllowedDestinations)
-        {
-            baseline.Allow(allowed);
-        }
+        baseline.Configure(policy.AllowedDestinations);
 
         _book = new FindingBook(_state);
         _neverSeen = new NeverSeenEgressDetector(_state, _book);
@@ -205,8 +202,16 @@ public sealed class SentinelCore : IDomainEvents
                 }
 
                 break;
-            case ReadyFact:
+            case TamperFact tamper:
+                _losses.OnTamper(tamper, at);
+                break;
+            case ReadyFact ready:
                 _state.Ready = at;
+                if (ready.Restarted)
+                {
+                    _losses.OnTamper(new TamperFact("agent", "an earlier agent ended without stopping: what happened until now was not seen"), at);
+                }
+
                 break;
         }
     }
@@ -224,6 +229,14 @@ public sealed class SentinelCore : IDomainEvents
         }
 
         Flush(at, all: true);
+    }
+
+    /// <summary>Takes a changed policy over; builds that run are judged by it from now on.</summary>
+    public void ChangePolicy(CorePolicy policy)
+    {
+        ArgumentNullException.ThrowIfNull(policy);
+        _state.Policy = policy;
+        _state.Baseline.Configure(policy.AllowedDestinations);
     }
 
     /// <summary>Hands out what the events since the last call changed. The pipeline calls it after every batch.</summary>

@@ -43,6 +43,13 @@ public sealed class DestinationBaseline(BaselineMode mode)
 
     public void Allow(AllowedDestination allowed) => _allowed.Add(allowed);
 
+    /// <summary>Replaces what the configuration allows; approvals stay.</summary>
+    public void Configure(IReadOnlyList<AllowedDestination> allowed)
+    {
+        _ = _allowed.RemoveAll(static a => a.Source == "configured");
+        _allowed.AddRange(allowed);
+    }
+
     public void KnowResolver(NetAddress address) => _resolvers.Add(address);
 
     public void KnowOwnAddress(NetAddress address) => _own.Add(address);

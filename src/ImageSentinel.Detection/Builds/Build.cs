@@ -70,6 +70,9 @@ public sealed class Build(string id, Builder builder, int engine, Stamp started)
 
     internal bool Dirty { get; set; }
 
+    /// <summary>Last moment anything was seen of this build.</summary>
+    public Stamp LastSeen => LastActivity;
+
     public bool Active => Ended is null;
 
     public bool HasRunningStep => _steps.Exists(static s => s.Ended is null);

@@ -42,7 +42,9 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
         {
             Describe(step, known, at);
         }
-        else
+
+        // Also when the text is known: the layer's mount may not have been there when the file was written.
+        if (step.Layer.Length == 0)
         {
             state.Output.Ask(new BundleLookup(engine, stepId, bundle));
         }

@@ -37,6 +37,21 @@ internal sealed class LossTracker(CoreState state, BuildRegistry builds, Finding
         }
     }
 
+    /// <summary>Somebody took away what a sensor stands on: told at once, build or not.</summary>
+    public void OnTamper(TamperFact tamper, Stamp at)
+    {
+        Finding finding = book.OfHost(DetectorDefinition.SensorTampered, tamper.Sensor, at);
+        finding.Severity = Severity.High;
+        finding.Message = $"{tamper.Sensor}: {tamper.Detail}";
+        finding.Add(new Evidence(at, tamper.Detail));
+        book.Changed(finding, at);
+        foreach (Build build in builds.Active)
+        {
+            build.AddLoss(-1);
+            Tell(build, $"{tamper.Sensor} was interfered with: {tamper.Detail}", at);
+        }
+    }
+
     private void Tell(Build build, string what, Stamp at)
     {
         Finding finding = book.Of(build, DetectorDefinition.CoverageGap, at);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Model;
 
@@ -6,7 +7,10 @@ namespace ImageSentinel.Detection.Detectors;
 /// <summary>Opens one finding per build and detector, and tells when it changed.</summary>
 internal sealed class FindingBook(CoreState state)
 {
+    private const long HostEpisode = 5 * 60 * Stamp.Second;
+
     private readonly HashSet<Finding> _changed = [];
+    private readonly Dictionary<string, Finding> _host = new(StringComparer.Ordinal);
 
     /// <summary>The build's finding of a detector; made when it is the first.</summary>
     public Finding Of(Build build, DetectorDefinition detector, Stamp at)
@@ -16,6 +20,19 @@ internal sealed class FindingBook(CoreState state)
         {
             finding = new Finding(state.MakeId("f", build.Id, detector.Id), detector, build, at);
             build.Add(finding);
+        }
+
+        return finding;
+    }
+
+    /// <summary>A finding about the host itself; one per subject and episode of <see cref="HostEpisode"/>.</summary>
+    public Finding OfHost(DetectorDefinition detector, string subject, Stamp at)
+    {
+        string key = $"{detector.Id}|{subject}";
+        if (!_host.TryGetValue(key, out Finding? finding) || at.Since(finding.Last) > HostEpisode)
+        {
+            finding = new Finding(state.MakeId("f", key, at.Boot.ToString(CultureInfo.InvariantCulture)), detector, null, at);
+            _host[key] = finding;
         }
 
         return finding;

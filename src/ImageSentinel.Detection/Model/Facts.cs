@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace ImageSentinel.Detection.Model;
 
 /// <summary>
@@ -5,6 +7,19 @@ namespace ImageSentinel.Detection.Model;
 /// asked or the agent started. Facts travel in the stream like kernel records, so a replay needs nothing but the stream.
 /// Secrets are removed before a fact is made.
 /// </summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "fact")]
+[JsonDerivedType(typeof(HostFact), "host")]
+[JsonDerivedType(typeof(EngineFact), "engine")]
+[JsonDerivedType(typeof(ProcessFact), "process")]
+[JsonDerivedType(typeof(BundleFact), "bundle")]
+[JsonDerivedType(typeof(ContainerFact), "container")]
+[JsonDerivedType(typeof(ImageFact), "image")]
+[JsonDerivedType(typeof(TagsFact), "tags")]
+[JsonDerivedType(typeof(DockerfileFact), "dockerfile")]
+[JsonDerivedType(typeof(SensorFact), "sensor")]
+[JsonDerivedType(typeof(BaselineFact), "baseline")]
+[JsonDerivedType(typeof(TamperFact), "tamper")]
+[JsonDerivedType(typeof(ReadyFact), "ready")]
 public abstract record Fact;
 
 /// <summary>What the host is: read at start, and again when an address or resolver changes.</summary>
@@ -137,6 +152,10 @@ public sealed record SensorFact(
     long LostInKernel,
     long Dropped,
     long Overflows) : Fact;
+
+/// <summary>Somebody took away what a sensor stands on, or the agent itself.</summary>
+/// <param name="Detail">Fixed text and numbers; nothing that a process chose.</param>
+public sealed record TamperFact(string Sensor, string Detail) : Fact;
 
 /// <summary>An operator changed the baseline through the control socket.</summary>
 /// <param name="Approve">True to approve, false to forget.</param>

@@ -1,6 +1,7 @@
 using ImageSentinel.Interop;
 using ImageSentinel.Sensors.Reading;
 using ImageSentinel.Sensors.Stream;
+using static ImageSentinel.Kernel.Numbers.ConntrackConstants;
 
 namespace ImageSentinel.Sensors.Conntrack;
 
@@ -14,10 +15,6 @@ namespace ImageSentinel.Sensors.Conntrack;
 public sealed class ConntrackSensor(Action<SensorNotice>? onNotice = null) : ISensor
 {
     private const int ReceiveBuffer = 16 * 1024 * 1024;
-
-    // linux/netfilter/nfnetlink.h
-    private const int NFNLGRP_CONNTRACK_NEW = 1;
-    private const int NFNLGRP_CONNTRACK_DESTROY = 3;
 
     private const string Settings = "/proc/sys/net/netfilter";
 
@@ -44,7 +41,7 @@ public sealed class ConntrackSensor(Action<SensorNotice>? onNotice = null) : ISe
         {
             NetlinkSocket socket = NetlinkSocket.Open(
                 NetlinkFamily.Netfilter,
-                (1u << (NFNLGRP_CONNTRACK_NEW - 1)) | (1u << (NFNLGRP_CONNTRACK_DESTROY - 1)));
+                (1u << (int)(NFNLGRP_CONNTRACK_NEW - 1)) | (1u << (int)(NFNLGRP_CONNTRACK_DESTROY - 1)));
             socket.SetReceiveBuffer(ReceiveBuffer);
             _pump = new NetlinkPump(
                 SensorKind.Conntrack, socket, queue, _ledger, "is-conntrack",

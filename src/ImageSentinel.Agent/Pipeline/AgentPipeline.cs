@@ -1,0 +1,210 @@
+using System.Reflection;
+using Google.Protobuf.WellKnownTypes;
+using ImageSentinel.Agent.Control;
+using ImageSentinel.Agent.Lifetime;
+using ImageSentinel.Agent.Options;
+using ImageSentinel.Agent.Outputs;
+using ImageSentinel.Agent.Uplink;
+using ImageSentinel.Detection.Baseline;
+using ImageSentinel.Detection.Model;
+using ImageSentinel.Interop;
+using ImageSentinel.Sensors.Audit;
+using ImageSentinel.Sensors.Lookups;
+using ImageSentinel.Sensors.Replay;
+using ImageSentinel.Sensors.Stream;
+using Microsoft.Extensions.Logging;
+
+namespace ImageSentinel.Agent.Pipeline;
+
+/// <summary>The live agent's inside: sensors → queue → core → outputs, put together and taken apart in order.</summary>
+internal sealed class AgentPipeline : IAgentPipeline
+{
+    private static readonly TimeSpan LookBackPatience = TimeSpan.FromSeconds(5);
+
+    private readonly AgentOptions _options;
+    private readonly OutputWriter _records;
+    private readonly SensorQueue _queue = new();
+    private readonly LookupService _lookups;
+    private readonly SensorSet _sensors;
+    private readonly EngineWatch _engines;
+    private readonly BaselineStore _baselineStore;
+    private readonly DestinationBaseline _baseline;
+    private readonly CoreParts _core;
+    private readonly PipelineThread _thread;
+    private readonly PipelineState _state;
+    private readonly CollectorUplink? _uplink;
+    private readonly RunMarker _marker;
+    private readonly List<V1.OutputRecord> _early = [];
+    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private bool _coverageTold;
+    private string _lastHealth = "";
+
+    public AgentPipeline(AgentOptions options, OutputWriter records, FindingSpool? spool, ILoggerFactory loggers, CaptureWriter? recorder = null)
+    {
+        _options = options;
+        _records = records;
+        _lookups = new LookupService(_queue);
+        _sensors = new SensorSet(options.Sensors, _queue, new AuditSensorOptions());
+        _baselineStore = new BaselineStore(options.StateDirectory, loggers.CreateLogger<BaselineStore>());
+        _baseline = _baselineStore.Load(options.Baseline, DateTimeOffset.UtcNow);
+        _core = CoreFactory.Create(options, _baseline, Emit, _lookups.Ask);
+        _thread = new PipelineThread(_queue, _core.Processor, OnFact);
+        _engines = new EngineWatch(options.Engines, OnEngine);
+        _marker = new RunMarker(options.StateDirectory);
+        _state = new PipelineState(_queue, _thread, _baseline, _engines, spool);
+        if (recorder is not null)
+        {
+            _thread.Record(recorder);
+        }
+
+        if (options.Outputs.Collector.Url is { } url && spool is not null)
+        {
+            CollectorOptions collector = options.Outputs.Collector;
+            _uplink = new CollectorUplink(
+                new UplinkOptions { Url = url, Ca = NullIfEmpty(collector.Authority), Certificate = NullIfEmpty(collector.Certificate), Key = NullIfEmpty(collector.Key) },
+                spool,
+                () => _state.Coverage?.Host ?? new V1.HostInfo(),
+                () => _state.Coverage,
+                loggers.CreateLogger<CollectorUplink>(),
+                TimeProvider.System);
+            _state.Uplink = _uplink;
+        }
+    }
+
+    public IAgentState State => _state;
+
+    public long Progress => _thread.Progress;
+
+    public Task Completion => _thread.Completion;
+
+    public static string Version
+        => typeof(AgentPipeline).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+
+    public async Task StartAsync(CancellationToken cancellation)
+    {
+        bool restarted = _marker.Raise();
+        _thread.Start();
+        _lookups.Start();
+        LookupService.Tell(_queue, HostReader.Read(HostId.In(_options.StateDirectory), Version));
+
+        // Readers first, so that nothing falls between what is read back and what is seen.
+        _sensors.Start();
+        await _engines.StartAsync(cancellation).ConfigureAwait(false);
+        _lookups.TellAllProcesses();
+        foreach (EngineFact engine in _engines.Found.Where(static e => e.Reachable))
+        {
+            _lookups.AskForWhatIsThere(engine);
+        }
+
+        _lookups.WaitUntilIdle(LookBackPatience);
+        _sensors.Report(force: true);
+        LookupService.Tell(_queue, new ReadyFact(restarted, false, ""));
+        await _ready.Task.WaitAsync(cancellation).ConfigureAwait(false);
+        if (_uplink is not null)
+        {
+            await _uplink.StartAsync(cancellation).ConfigureAwait(false);
+        }
+    }
+
+    public IReadOnlyList<string> Reload(AgentOptions options)
+    {
+        var restart = new List<string>();
+        void Compare(string key, bool same)
+        {
+            if (!same)
+            {
+                restart.Add(key);
+            }
+        }
+
+        Compare("engines", options.Engines.SequenceEqual(_options.Engines));
+        Compare("sensors", options.Sensors == _options.Sensors);
+        Compare("baseline", options.Baseline == _options.Baseline);
+        Compare("outputs.collector", options.Outputs.Collector == _options.Outputs.Collector);
+        _thread.Post(() => _core.Core.ChangePolicy(CoreFactory.PolicyOf(options.Policy)));
+        return restart;
+    }
+
+    public async Task StopAsync(CancellationToken deadline)
+    {
+        await _engines.DisposeAsync().ConfigureAwait(false);
+        await _sensors.DisposeAsync().ConfigureAwait(false);
+        _lookups.Dispose();
+        _thread.Stop();
+        if (_uplink is not null)
+        {
+            await _uplink.StopAsync(deadline).ConfigureAwait(false);
+        }
+
+        _marker.Lower();
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _baselineStore.Dispose();
+        _uplink?.Dispose();
+        _queue.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private static string? NullIfEmpty(string text) => text.Length == 0 ? null : text;
+
+    private void OnEngine(EngineFact engine)
+    {
+        _lookups.Know(engine);
+        LookupService.Tell(_queue, engine);
+        LookupService.Tell(_queue, new SensorFact(
+            "engine", engine.Reachable ? "active" : "off", engine.Reachable ? "" : engine.Note, 0, 0, 0, 0));
+        if (engine.Reachable)
+        {
+            _sensors.Watch(engine);
+            if (_ready.Task.IsCompleted)
+            {
+                _lookups.Ask(new ProcessLookup(engine.DaemonPid));
+                _lookups.AskForWhatIsThere(engine);
+            }
+        }
+    }
+
+    // On the pipeline thread. What builds say before the first coverage waits: a reader may rely on coverage coming first.
+    private void Emit(V1.OutputRecord record)
+    {
+        if (_coverageTold)
+        {
+            _ = _records.Write(record);
+        }
+        else
+        {
+            _early.Add(record);
+        }
+    }
+
+    // On the pipeline thread.
+    private void OnFact(Fact fact, Stamp at)
+    {
+        V1.Coverage coverage = _core.Mapper.Coverage(at);
+        _state.Publish(coverage);
+        if (fact is ReadyFact)
+        {
+            _ = _records.Write(new V1.OutputRecord { Coverage = coverage });
+            _coverageTold = true;
+            _lastHealth = HealthOf(coverage);
+            foreach (V1.OutputRecord record in _early)
+            {
+                _ = _records.Write(record);
+            }
+
+            _early.Clear();
+            _ready.TrySetResult();
+        }
+        else if (_coverageTold && HealthOf(coverage) is var health && health != _lastHealth)
+        {
+            _lastHealth = health;
+            _ = _records.Write(new V1.OutputRecord { Coverage = coverage });
+        }
+    }
+
+    // What makes a new coverage worth telling: a state, a reason or a loss; not a counter of records read.
+    private static string HealthOf(V1.Coverage coverage)
+        => string.Join('|', coverage.Sensors.Select(static s => $"{s.Sensor}{s.State}{s.Reason}{s.LostInKernel}{s.Dropped}"));
+}

@@ -1,0 +1,196 @@
+using Google.Protobuf.WellKnownTypes;
+using ImageSentinel.Agent.Outputs;
+using ImageSentinel.Detection;
+using ImageSentinel.Detection.Baseline;
+using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Text;
+using Builds = ImageSentinel.Detection.Builds;
+using Clients = ImageSentinel.Detection.Clients;
+using Detectors = ImageSentinel.Detection.Detectors;
+using Processes = ImageSentinel.Detection.Processes;
+
+namespace ImageSentinel.Agent.Pipeline;
+
+/// <summary>Domain → wire. The one place where domain enums meet the protocol's; secrets in command lines stop here.</summary>
+internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
+{
+    public V1.OutputRecord Build(Builds.Build build) => new() { Build = MapBuild(build) };
+
+    public V1.OutputRecord Finding(Detectors.Finding finding, Stamp at) => new() { Finding = MapFinding(finding, at) };
+
+    public V1.Coverage Coverage(Stamp at)
+    {
+        V1.Coverage message = coverage.Snapshot(at);
+        message.Host = Host();
+        message.Baseline = Baseline(at);
+        return message;
+    }
+
+    public V1.HostInfo Host() => state.Host is { } host
+        ? new V1.HostInfo
+        {
+            Hostname = host.Hostname,
+            HostId = host.HostId,
+            BootId = host.BootId,
+            KernelRelease = host.KernelRelease,
+            AgentVersion = host.AgentVersion,
+        }
+        : new V1.HostInfo();
+
+    public V1.BaselineState Baseline(Stamp at)
+    {
+        BaselineMode mode = state.Baseline.Mode;
+        return new V1.BaselineState
+        {
+            Mode = state.Baseline.IsLearning(at.Time) ? "learning" : "enforcing",
+            LearningSince = Timestamp.FromDateTimeOffset(mode.LearningSince),
+            EnforcingFrom = Timestamp.FromDateTimeOffset(mode.EnforcingFrom),
+            Destinations = (ulong)state.Baseline.Seen.Count,
+        };
+    }
+
+    private static Timestamp Time(Stamp stamp) => Timestamp.FromDateTimeOffset(stamp.Time);
+
+    private static string Clean(string text) => Redactor.Redact(text);
+
+    private V1.Build MapBuild(Builds.Build build)
+    {
+        var message = new V1.Build
+        {
+            Id = build.Id,
+            Builder = (V1.Builder)build.Builder,
+            State = build.Active ? V1.BuildState.Started : V1.BuildState.Ended,
+            Verdict = (V1.Verdict)build.Verdict,
+            Result = (V1.BuildResult)build.Result,
+            StartTime = Time(build.Started),
+            EndTime = build.Ended is { } ended ? Time(ended) : null,
+            Coverage = coverage.Of(build),
+            Host = Host(),
+            EngineSocket = state.Engines.TryGetValue(build.Engine, out EngineFact? engine) ? engine.Socket : "",
+        };
+        message.Clients.AddRange(build.Clients.Select(Client));
+        message.BaseImages.AddRange(build.BaseImages);
+        if (build.ImageId.Length > 0)
+        {
+            message.Image = new V1.BuildImage { Id = build.ImageId };
+            message.Image.Tags.AddRange(build.Tags);
+        }
+
+        message.Steps.AddRange(build.Steps.Select(Step));
+        message.FindingUids.AddRange(build.Findings.Select(static f => f.Uid));
+        message.Notes.AddRange(build.Notes);
+        return message;
+    }
+
+    private V1.BuildStep Step(Builds.BuildStep step)
+    {
+        var message = new V1.BuildStep
+        {
+            Id = step.Id,
+            Index = (uint)step.Index,
+            Total = (uint)step.Total,
+            Instruction = Clean(step.Instruction),
+            Kind = (V1.StepKind)step.Kind,
+            StartTime = Time(step.Started),
+            EndTime = step.Ended is { } ended ? Time(ended) : null,
+            Cached = step.Cached,
+            Network = (V1.StepNetwork)step.Network,
+            Layer = step.Layer,
+            ContainerId = step.ContainerId,
+        };
+        if (step.ExitCode is { } code)
+        {
+            message.ExitCode = code;
+        }
+
+        message.Egress.AddRange(step.Egress.Where(static e => !e.AddressOnly).Select(Egress));
+        return message;
+    }
+
+    private V1.Egress Egress(Builds.Egress egress) => new()
+    {
+        Address = egress.Destination.Address.ToString(),
+        Port = egress.Destination.Port,
+        Protocol = (V1.EgressProtocol)egress.Destination.Protocol,
+        Outcome = (V1.EgressOutcome)egress.Outcome,
+        Path = (V1.EgressPath)egress.Path,
+        Novelty = (V1.Novelty)egress.Novelty,
+        Process = egress.Process is { } process ? Process(process) : null,
+        BytesSent = egress.BytesSent,
+        BytesReceived = egress.BytesReceived,
+        StartTime = Time(egress.First),
+        Attempts = (uint)egress.Attempts,
+        Reason = egress.Reason,
+        Errno = (uint)egress.Errno,
+    };
+
+    private V1.BuildClient Client(Clients.BuildClient client) => new()
+    {
+        Confidence = client.Confidence,
+        Transport = client.Transport.ToString().ToLowerInvariant(),
+        Address = client.Address?.ToString() ?? "",
+        Port = client.Port,
+        Process = client.Process is { } process ? Process(process) : null,
+        Reason = client.Reason,
+    };
+
+    private V1.ProcessInfo Process(Processes.ProcessSnapshot process)
+    {
+        var message = new V1.ProcessInfo
+        {
+            Pid = (uint)process.Pid,
+            StartTime = Time(process.Started),
+            User = state.UserName(process.Uid),
+            LoginUser = process.LoginUid == uint.MaxValue ? "" : state.UserName(process.LoginUid),
+            Session = process.Session,
+            Exe = process.Exe,
+            ContainerId = process.ContainerId,
+            Cwd = process.Cwd,
+            Uid = process.Uid,
+            Gid = process.Gid,
+            Auid = process.LoginUid,
+        };
+        message.Args.AddRange(process.Arguments.Select(Clean));
+        message.Ancestors.AddRange(process.Ancestors.Select(a => new V1.ProcessAncestor
+        {
+            Pid = (uint)a.Pid,
+            Exe = a.Exe,
+            Command = Clean(string.Join(' ', a.Arguments)),
+        }));
+        return message;
+    }
+
+    private V1.Finding MapFinding(Detectors.Finding finding, Stamp at)
+    {
+        var message = new V1.Finding
+        {
+            Uid = finding.Uid,
+            Activity = (V1.Activity)finding.Activity,
+            Detector = finding.Detector.Id,
+            Title = finding.Title,
+            Message = Clean(finding.Message),
+            Severity = (V1.Severity)finding.Severity,
+            Confidence = finding.Confidence,
+            BuildId = finding.Build?.Id ?? "",
+            StepId = finding.Step?.Id ?? "",
+            ImageId = finding.Build?.ImageId ?? "",
+            ContainerId = finding.Step?.ContainerId ?? "",
+            Coverage = finding.Build is { } build ? coverage.Of(build) : Coverage(at),
+            Time = Time(at),
+            StartTime = Time(finding.First),
+            EndTime = Time(finding.Last),
+            Host = Host(),
+        };
+        message.Techniques.AddRange(finding.Detector.Techniques.Select(AttackTable.Find));
+        message.Evidence.AddRange(finding.Evidence.Select(e => new V1.Evidence
+        {
+            Time = Time(e.At),
+            Summary = Clean(e.Summary),
+            Process = e.Process is { } process ? Process(process) : null,
+            Egress = e.Egress is { } egress ? Egress(egress) : null,
+            Client = e.Client is { } client ? Client(client) : null,
+        }));
+        message.NextSteps.AddRange(NextSteps.For(finding));
+        return message;
+    }
+}

@@ -1,0 +1,88 @@
+using System.Buffers.Binary;
+using ImageSentinel.Detection;
+using ImageSentinel.Detection.Events;
+using ImageSentinel.Detection.Model;
+using ImageSentinel.Sensors.Normalize;
+
+namespace ImageSentinel.Sensors.Stream;
+
+/// <summary>Item → normalizer → core, in stream order. Live agent, replay, tests and benchmarks all run this.</summary>
+public sealed class StreamProcessor(SentinelCore core)
+{
+    private readonly AuditNormalizer _audit = new(core);
+    private readonly ProcessNormalizer _processes = new(core);
+    private readonly FileNormalizer _files = new(core);
+    private readonly ConntrackNormalizer _conntrack = new(core);
+
+    public SentinelCore Core => core;
+
+    /// <summary>Items, records or facts that contradicted themselves and were refused.</summary>
+    public long Malformed => _audit.Malformed + _processes.Malformed + _files.Malformed + _conntrack.Malformed + _facts;
+
+    private long _facts;
+
+    /// <summary>Takes one item in. The buffer is not kept; the caller returns it.</summary>
+    public void Process(in SensorItem item)
+    {
+        var at = new Stamp(item.BootNanoseconds, item.WallNanoseconds);
+        switch (item.Kind)
+        {
+            case SensorKind.Audit:
+                // Serial numbers tell exactly what is missing, whoever lost it: an announced hole would count twice.
+                _audit.Normalize(item);
+                break;
+            case SensorKind.Processes:
+                // The same holds for the connector's per-processor numbers.
+                _processes.Normalize(item);
+                break;
+            case SensorKind.Files:
+                TellHole(item, at, "fanotify");
+                _files.Normalize(item);
+                break;
+            case SensorKind.Conntrack:
+                TellHole(item, at, "conntrack");
+                _conntrack.Normalize(item);
+                break;
+            case SensorKind.Facts or SensorKind.SensorState:
+                OnFact(item, at);
+                break;
+            case SensorKind.Tick:
+                if (item.Length >= sizeof(long))
+                {
+                    _processes.MonotonicToBoot = BinaryPrimitives.ReadInt64LittleEndian(item.Span);
+                }
+
+                _audit.Tick(at);
+                core.OnTick(at);
+                return;
+        }
+
+        core.Flush(at);
+    }
+
+    private void OnFact(in SensorItem item, Stamp at)
+    {
+        if (FactCodec.FromItem(item) is { } fact)
+        {
+            core.OnFact(at, fact);
+        }
+        else
+        {
+            _facts++;
+        }
+    }
+
+    private void TellHole(in SensorItem item, Stamp at, string sensor)
+    {
+        if (item.LostBefore != 0)
+        {
+            core.On(new LossNoticed
+            {
+                At = at,
+                Sensor = sensor,
+                Count = item.LostBefore,
+                Cause = item.LostBefore < 0 ? "the kernel's queue overflowed" : "our queue was full",
+            });
+        }
+    }
+}
