@@ -94,3 +94,16 @@ outside_since() { tail -c "+$((SCENARIO_MARK + 1))" "$OUTSIDE_LOG" 2>/dev/null |
 
 # outside_saw ADDRESS PORT
 outside_saw() { outside_since | jq -e -s --arg a "$1" --argjson p "$2" 'any(.[]; .address == $a and .port == $p)' >/dev/null; }
+
+# As another host would: from the outside namespace.
+remote_curl() {
+    [[ -n $API ]] || die 1 "this engine does not listen on TCP: lab up --tcp"
+    ip netns exec "$NAMESPACE" curl -sS "$@"
+}
+
+# A client configuration that another user may write to, as buildx does.
+user_config() {
+    cp -rL "$LAB_ROOT/client/$SCENARIO_ENGINE" "$1/.client"
+    chown -R 1000:1000 "$1/.client"
+    printf '%s\n' "$1/.client"
+}
