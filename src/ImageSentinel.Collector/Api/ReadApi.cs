@@ -52,7 +52,7 @@ internal static class ReadApi
     private static Task Build(HttpContext context)
     {
         RecordReader reader = Reader(context);
-        if (reader.Build((string)context.GetRouteValue("id")!) is not { } build)
+        if (reader.Build(RouteSegment.Last(context)) is not { } build)
         {
             return Missing(context, "no such build");
         }
@@ -84,7 +84,7 @@ internal static class ReadApi
     private static Task Finding(HttpContext context)
     {
         RecordReader reader = Reader(context);
-        if (reader.Finding((string)context.GetRouteValue("uid")!) is not { } finding)
+        if (reader.Finding(RouteSegment.Last(context)) is not { } finding)
         {
             return Missing(context, "no such finding");
         }

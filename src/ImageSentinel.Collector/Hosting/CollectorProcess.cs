@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using ImageSentinel.Collector.Api;
 using ImageSentinel.Collector.Ingest;
 using ImageSentinel.Collector.Store;
+using ImageSentinel.Collector.Web;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
@@ -60,6 +61,7 @@ internal static partial class CollectorProcess
         app.UseListenerRoles(options);
         app.MapGrpcService<FindingIngest>();
         ReadApi.Map(app);
+        PageRoutes.Map(app);
         return app;
     }
 

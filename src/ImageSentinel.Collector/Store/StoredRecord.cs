@@ -9,7 +9,7 @@ internal sealed record SpoolIdentity(long HostKey, long SpoolKey, ulong Acked, H
 internal sealed record StoredRecord(string HostId, OutputRecord Record);
 
 /// <summary>A host as the store knows it.</summary>
-internal sealed record HostState(
+public sealed record HostState(
     HostInfo Host,
     DateTimeOffset FirstSeen,
     DateTimeOffset LastSeen,
