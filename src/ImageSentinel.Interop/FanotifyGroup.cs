@@ -35,9 +35,6 @@ public enum FanotifyMark : uint
 /// </remarks>
 public sealed unsafe class FanotifyGroup : Descriptor
 {
-    private const uint FAN_CLOEXEC = 0x1;
-    private const uint FAN_NONBLOCK = 0x2;
-
     // Best first. DFID_NAME (directory handle and name) is from Linux 5.9, PIDFD 5.15, TARGET_FID 5.17; a kernel that
     // lacks one answers EINVAL, so we ask and never look at its version.
     private static readonly FanotifyReport[] s_wishes =

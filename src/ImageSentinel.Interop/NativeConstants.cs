@@ -36,6 +36,10 @@ internal static class NativeConstants
     public const uint S_IFMT = 0xF000;
     public const uint S_IFREG = 0x8000;
 
+    // linux/fanotify.h
+    public const uint FAN_CLOEXEC = 0x1;
+    public const uint FAN_NONBLOCK = 0x2;
+
     // asm-generic/unistd.h: one table for every call added since 2019, and pidfd_open and friends among them
     public const int SYS_pidfd_open = 434;
     public const int SYS_openat2 = 437;

@@ -25,6 +25,7 @@ internal sealed class NetlinkPump : IDisposable
     private readonly Action<Exception> _onFailure;
     private readonly Wakeup _stop = Wakeup.Create();
     private readonly Thread _thread;
+    private bool _started;
     private bool _holePending;
 
     /// <param name="kind">What the datagrams are.</param>
@@ -47,13 +48,17 @@ internal sealed class NetlinkPump : IDisposable
     /// <summary>The socket, for requests; sending beside the reading thread is safe.</summary>
     public NetlinkSocket Socket => _socket;
 
-    public void Start() => _thread.Start();
+    public void Start()
+    {
+        _started = true;
+        _thread.Start();
+    }
 
     /// <summary>Stops the thread, delivers nothing more, closes the socket.</summary>
     public void Dispose()
     {
         _stop.Signal();
-        if (_thread.ThreadState != ThreadState.Unstarted)
+        if (_started)
         {
             _thread.Join();
         }
