@@ -30,6 +30,7 @@ public sealed class AuditRule
 
     // Where the key stands among the fields: at the end in our rules, anywhere in those of others.
     private readonly int _keyIndex;
+    private readonly uint _keyOperator;
 
     /// <param name="list"><c>AUDIT_FILTER_EXIT</c> and so on.</param>
     /// <param name="action"><c>AUDIT_ALWAYS</c> or <c>AUDIT_NEVER</c>.</param>
@@ -38,7 +39,7 @@ public sealed class AuditRule
     /// <param name="key">What the records carry; empty for none.</param>
     /// <exception cref="ArgumentException">What the kernel would refuse with EINVAL for its size.</exception>
     public AuditRule(uint list, uint action, IEnumerable<uint> calls, IReadOnlyList<AuditField> fields, string key)
-        : this(list, action, calls, fields, key, fields.Count)
+        : this(list, action, calls, fields, key, fields.Count, AuditConstants.AUDIT_EQUAL)
     {
     }
 
@@ -48,7 +49,8 @@ public sealed class AuditRule
         IEnumerable<uint> calls,
         IReadOnlyList<AuditField> fields,
         string key,
-        int keyIndex)
+        int keyIndex,
+        uint keyOperator)
     {
         List = list;
         Action = action;
@@ -56,6 +58,7 @@ public sealed class AuditRule
         Fields = fields;
         Key = key;
         _keyIndex = keyIndex;
+        _keyOperator = keyOperator;
 
         if (Calls is [.., >= MaxCalls])
         {
@@ -135,7 +138,7 @@ public sealed class AuditRule
         {
             if (i == _keyIndex && Key.Length > 0)
             {
-                PutField(data, count++, new AuditField(AuditConstants.AUDIT_FILTERKEY, AuditConstants.AUDIT_EQUAL, 0, Key), ref end);
+                PutField(data, count++, new AuditField(AuditConstants.AUDIT_FILTERKEY, _keyOperator, 0, Key), ref end);
             }
 
             if (i < Fields.Count)
@@ -175,6 +178,7 @@ public sealed class AuditRule
         var fields = new List<AuditField>((int)count);
         string key = "";
         int keyIndex = (int)count;
+        uint keyOperator = AuditConstants.AUDIT_EQUAL;
         for (int i = 0; i < (int)count; i++)
         {
             uint field = Get(data, FieldsOffset + (i * sizeof(uint)));
@@ -198,6 +202,7 @@ public sealed class AuditRule
             {
                 key = text;
                 keyIndex = i;
+                keyOperator = comparison;
             }
             else
             {
@@ -221,7 +226,8 @@ public sealed class AuditRule
             calls,
             fields,
             key,
-            keyIndex)
+            keyIndex,
+            keyOperator)
         {
             Prepend = (flags & AuditConstants.AUDIT_FILTER_PREPEND) != 0,
         };
