@@ -7,24 +7,25 @@ namespace ImageSentinel.Sensors.Audit;
 /// <remarks>One thread at a time; the sensor's lock sees to it.</remarks>
 internal sealed class AuditRuleKeeper(AuditControl control)
 {
-    private readonly List<AuditRule> _present = [];
+    private readonly List<AuditRule> _wanted = [];
+    private readonly List<AuditRule> _added = [];
     private readonly Dictionary<string, string> _refused = [];
 
     /// <summary>What the kernel refused and why, one line each; empty when all rules stand.</summary>
     public IReadOnlyCollection<string> Refusals => _refused.Values;
 
-    /// <summary>Rules that should be in the kernel now.</summary>
-    public IReadOnlyList<AuditRule> Present => _present;
-
     /// <summary>Removes what a killed predecessor left behind: its wide rules are ours again in a moment, but its rule for
     /// its own pid would blind us to whoever has that number today.</summary>
+    /// <param name="neighbours">Agents that live: their own rules stay, and the wide ones that they share with us.</param>
     /// <returns>How many were removed.</returns>
-    public int RemoveStale()
+    public int RemoveStale(IReadOnlyList<int> neighbours)
     {
         int removed = 0;
         foreach (AuditRule rule in control.ListRules().Where(AuditRuleSet.IsOurs))
         {
-            removed += control.DeleteRule(rule) == 0 ? 1 : 0;
+            bool stale = neighbours.Count == 0
+                || (rule.Key == AuditRuleSet.SelfKey && !neighbours.Any(pid => AuditRuleSet.IsSelfRuleOf(rule, pid)));
+            removed += stale && control.DeleteRule(rule) == 0 ? 1 : 0;
         }
 
         return removed;
@@ -35,9 +36,14 @@ internal sealed class AuditRuleKeeper(AuditControl control)
         foreach (AuditRule rule in rules)
         {
             int errno = control.AddRule(rule);
+            if (errno == 0)
+            {
+                _added.Add(rule);
+            }
+
             if (errno is 0 or Errno.EEXIST)
             {
-                _present.Add(rule);
+                _wanted.Add(rule);
                 _refused.Remove(rule.ToString());
             }
             else
@@ -47,18 +53,23 @@ internal sealed class AuditRuleKeeper(AuditControl control)
         }
     }
 
+    /// <summary>Takes back rules that we added. One that was there before us stays: it is somebody's.</summary>
     public void Remove(IEnumerable<AuditRule> rules)
     {
         foreach (AuditRule rule in rules)
         {
-            // ENOENT: somebody was faster.
-            _ = control.DeleteRule(rule);
-            _present.RemoveAll(rule.SameAs);
+            if (_added.RemoveAll(rule.SameAs) > 0)
+            {
+                // ENOENT: somebody was faster.
+                _ = control.DeleteRule(rule);
+            }
+
+            _wanted.RemoveAll(rule.SameAs);
             _refused.Remove(rule.ToString());
         }
     }
 
-    public void RemoveAll() => Remove([.. _present.AsEnumerable().Reverse()]);
+    public void RemoveAll() => Remove([.. _wanted.AsEnumerable().Reverse()]);
 
     /// <summary>Puts back what somebody took out.</summary>
     /// <param name="listed">The host's rules as listed just now.</param>
@@ -66,10 +77,11 @@ internal sealed class AuditRuleKeeper(AuditControl control)
     public IReadOnlyList<string> Restore(IReadOnlyList<AuditRule> listed)
     {
         AuditRule[] ours = [.. listed.Where(r => r.Key.StartsWith(AuditRuleSet.KeyPrefix, StringComparison.Ordinal))];
-        AuditRule[] missing = [.. _present.Where(r => !ours.Any(r.SameAs))];
+        AuditRule[] missing = [.. _wanted.Where(r => !ours.Any(r.SameAs))];
         if (missing.Length > 0)
         {
-            _present.RemoveAll(missing.Contains);
+            _wanted.RemoveAll(missing.Contains);
+            _added.RemoveAll(missing.Contains);
             Add(missing);
         }
 

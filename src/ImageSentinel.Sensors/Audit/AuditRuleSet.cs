@@ -23,6 +23,9 @@ internal static class AuditRuleSet
 {
     public const string KeyPrefix = "is-";
 
+    /// <summary>Of the rule that exempts one agent's own network calls.</summary>
+    public const string SelfKey = "is-self";
+
     /// <summary>Rules that hold for the whole run.</summary>
     public static IEnumerable<AuditRule> Fixed(int ownPid)
     {
@@ -32,7 +35,7 @@ internal static class AuditRuleSet
         // Our own deliveries are not news. Prepended, or the wide rules would match first; by pid, because "exe" would
         // also silence the self-test's child.
         yield return new AuditRule(AUDIT_FILTER_EXIT, AUDIT_NEVER, [.. native.Connect, .. native.Send],
-            [Arch(native), Is(AUDIT_PID, (uint)ownPid)], "is-self") { Prepend = true };
+            [Arch(native), Is(AUDIT_PID, (uint)ownPid)], SelfKey) { Prepend = true };
 
         yield return Network("is-net4", native, [.. native.Connect, .. native.Send], SocketConstants.AF_INET);
         yield return Network("is-net6", native, [.. native.Connect, .. native.Send], SocketConstants.AF_INET6);
@@ -58,6 +61,14 @@ internal static class AuditRuleSet
 
         // IORING_OP_SENDMSG, _CONNECT, _SENDMSG_ZC. No family: operations that a kernel worker runs carry no address.
         yield return new AuditRule(AUDIT_FILTER_URING_EXIT, AUDIT_ALWAYS, [9, 16, 48], [], "is-uring");
+
+        // A connect record does not tell a stream from a datagram socket, whose connect sends nothing; the socket call
+        // does. Raw and packet sockets show here too, before anything is sent.
+        foreach (uint family in (uint[])[SocketConstants.AF_INET, SocketConstants.AF_INET6, SocketConstants.AF_PACKET, SocketConstants.AF_VSOCK])
+        {
+            yield return SocketOf(native, family);
+            yield return SocketOf(compatible, family);
+        }
 
         yield return Exec(native);
         yield return Exec(compatible);
@@ -99,6 +110,10 @@ internal static class AuditRuleSet
         return Fixed(ownPid: 0).Concat(ForEngine(template)).Any(known => SameButForWhatVaries(known, rule));
     }
 
+    /// <summary>True for the rule by which the agent with this pid exempts itself.</summary>
+    public static bool IsSelfRuleOf(AuditRule rule, int pid)
+        => rule.Key == SelfKey && rule.Fields.Any(f => f.Field == AUDIT_PID && f.Value == (uint)pid);
+
     private static bool SameButForWhatVaries(AuditRule known, AuditRule found)
         => known.List == found.List
             && known.Action == found.Action
@@ -122,6 +137,9 @@ internal static class AuditRuleSet
     // A rule's texts are bytes, one per character.
     private static AuditField Exe(string path)
         => new(AUDIT_EXE, AUDIT_EQUAL, 0, Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(path)));
+
+    private static AuditRule SocketOf(AuditSyscalls table, uint family)
+        => new(AUDIT_FILTER_EXIT, AUDIT_ALWAYS, table.Socket, [Arch(table), Is(AUDIT_SUCCESS, 1), Is(AUDIT_ARG0, family)], "is-sock");
 
     private static AuditField Arch(AuditSyscalls table) => Is(AUDIT_ARCH, table.Arch);
 

@@ -28,6 +28,7 @@ public sealed class AuditSensor : ISensor
     private ISensorQueue? _queue;
     private Timer? _timer;
     private AuditStatus _last;
+    private IReadOnlyList<int> _neighbours = [];
 
     /// <param name="options">What the sensor may do here.</param>
     /// <param name="onNotice">Told of status changes, tampering and kernel losses; called on the sensor's threads.</param>
@@ -143,7 +144,8 @@ public sealed class AuditSensor : ISensor
         }
         else
         {
-            _rules.RemoveStale();
+            _neighbours = AuditNeighbours.Find(_control.ListRules());
+            _rules.RemoveStale(_neighbours);
             _rules.Add(AuditRuleSet.Fixed(Environment.ProcessId));
             _engines.ForEach(AddEngine);
         }
@@ -161,9 +163,15 @@ public sealed class AuditSensor : ISensor
             try
             {
                 _rules?.RemoveAll();
-                bool othersAtWork = _settings is not null && OthersAtWork();
+                // Whoever started to use audit after us would go blind if we switched it off behind us.
+                IReadOnlyList<AuditRule> rules = _control.ListRules();
+                bool othersAtWork = AuditReadingPart.ForeignOwner(_control.GetStatus()) is not null
+                    || rules.Any(r => !AuditRuleSet.IsOurs(r));
                 _reading?.Dispose();
-                _settings?.PutBack(othersAtWork);
+                if (AuditNeighbours.Find(rules).Count == 0)
+                {
+                    _settings?.PutBack(othersAtWork);
+                }
             }
             catch (LinuxException)
             {
@@ -178,10 +186,6 @@ public sealed class AuditSensor : ISensor
         _rules = null;
         _settings = null;
     }
-
-    // Somebody who started to use audit after us would go blind if we switched it off behind us.
-    private bool OthersAtWork()
-        => AuditReadingPart.ForeignOwner(_control!.GetStatus()) is not null || _control!.ListRules().Any(r => !AuditRuleSet.IsOurs(r));
 
     private void AddEngine(WatchedEngine engine)
     {
@@ -279,8 +283,13 @@ public sealed class AuditSensor : ISensor
     private void NoticeRules()
     {
         IReadOnlyList<AuditRule> listed = _control!.ListRules();
+        IReadOnlyList<int> neighbours = AuditNeighbours.Find(listed);
+        bool oneLeft = _neighbours.Except(neighbours).Any();
+        _neighbours = neighbours;
         IReadOnlyList<string> missing = _rules!.Restore(listed);
-        if (missing.Count > 0)
+
+        // A second agent takes the rules along that it had added and we shared.
+        if (missing.Count > 0 && !oneLeft)
         {
             Tamper($"audit rules of ours were removed: {string.Join(", ", missing)}; added again");
         }

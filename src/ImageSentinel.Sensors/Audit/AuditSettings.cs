@@ -48,7 +48,7 @@ internal sealed class AuditSettings(AuditControl control, AuditStatus before)
     public bool EnableAgain() => _enabledByUs && Set(AUDIT_STATUS_ENABLED, new AuditStatus { Enabled = 1 });
 
     /// <summary>Restores what we changed.</summary>
-    /// <param name="othersAtWork">An audit daemon or foreign rules appeared meanwhile: audit stays on for them.</param>
+    /// <param name="othersAtWork">An audit daemon or foreign rules are there: audit stays on for them.</param>
     public void PutBack(bool othersAtWork)
     {
         AuditStatus now = control.GetStatus();

@@ -89,6 +89,96 @@ public sealed class AuditSensorTests
         }
     }
 
+    [Test]
+    public async Task Rules_of_a_killed_predecessor_are_swept_and_foreign_ones_stay()
+    {
+        using var control = AuditControl.Open();
+
+        // A pid that nobody has: pid_max is at most 2^22.
+        AuditRule left = AuditRuleSet.Fixed(ownPid: 0x500000).First();
+        AuditRule foreign = new(left.List, left.Action, left.Calls, [new AuditField(18, 0x40000000, 0x500001)], "is-self");
+        Assert.That((control.AddRule(left), control.AddRule(foreign)), Is.EqualTo((0, 0)));
+        try
+        {
+            await using (var sensor = new AuditSensor(new AuditSensorOptions()))
+            {
+                sensor.Start(new CollectingQueue());
+
+                IReadOnlyList<AuditRule> during = control.ListRules();
+                using (Assert.EnterMultipleScope())
+                {
+                    Assert.That(during.Any(left.SameAs), Is.False);
+                    Assert.That(during.Any(foreign.SameAs), Is.True);
+                    Assert.That(during.Any(AuditRuleSet.Fixed(Environment.ProcessId).First().SameAs), Is.True);
+                }
+            }
+
+            Assert.That(control.ListRules().Any(foreign.SameAs), Is.True);
+        }
+        finally
+        {
+            control.DeleteRule(left);
+            control.DeleteRule(foreign);
+        }
+    }
+
+    [Test]
+    public async Task Engine_that_comes_and_goes_has_rules_while_it_is_there()
+    {
+        using var control = AuditControl.Open();
+        var engine = new WatchedEngine(987654321, 7, 7, "/bin/true");
+        await using var sensor = new AuditSensor(new AuditSensorOptions());
+        sensor.Start(new CollectingQueue());
+
+        sensor.WatchEngine(engine);
+        string[] during = Ours(control, engine);
+        sensor.ForgetEngine(engine);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(during, Is.EqualTo(new[] { "is-dock", "is-dock32", "is-acc" }));
+            Assert.That(Ours(control, engine), Is.Empty);
+        }
+    }
+
+    [Test]
+    public async Task Inode_that_no_rule_can_carry_is_a_reason()
+    {
+        await using var sensor = new AuditSensor(new AuditSensorOptions());
+        sensor.Start(new CollectingQueue());
+
+        sensor.WatchEngine(new WatchedEngine(1ul << 40, 7, 7, null));
+
+        Assert.That(sensor.Status, Has.Property("Health").EqualTo(SensorHealth.Degraded).And.Property("Reason").Contains("1099511627776"));
+    }
+
+    [Test]
+    public async Task Foreign_rule_that_silences_new_processes_is_told()
+    {
+        using var control = AuditControl.Open();
+
+        // On a uid that nobody has: the rule itself must harm nobody here.
+        var rule = new AuditRule(1, 0, [], [new AuditField(1, 0x40000000, 3999999999)], "");
+        Assert.That(control.AddRule(rule), Is.Zero);
+        try
+        {
+            await using var sensor = new AuditSensor(new AuditSensorOptions());
+            sensor.Start(new CollectingQueue());
+
+            Assert.That(sensor.Status.Reason, Does.Contain("never,task"));
+        }
+        finally
+        {
+            control.DeleteRule(rule);
+        }
+    }
+
+    private static string[] Ours(AuditControl control, WatchedEngine engine)
+    {
+        IReadOnlyList<AuditRule> listed = control.ListRules();
+        return [.. AuditRuleSet.ForEngine(engine).Where(r => listed.Any(r.SameAs)).Select(r => r.Key)];
+    }
+
     private static IEnumerable<string> Texts(IEnumerable<SensorItem> items)
         => CollectingQueue.Datagrams(items, SensorKind.Audit).Where(d => d.Length > 16).Select(d => Encoding.Latin1.GetString(d, 16, d.Length - 16));
 
