@@ -20,16 +20,10 @@ public sealed class AuditReassembler
         AuditEventSlot.TypeBit(AuditRecordType.Syscall) | AuditEventSlot.TypeBit(AuditRecordType.UringOperation);
 
     private readonly AuditReassemblerOptions _options;
-    private readonly AuditEventSlot[] _slots;
-    private readonly Stack<AuditEventSlot> _free;
-    private readonly Queue<AuditEventSlot> _done;
+    private readonly AuditEventPool _events;
     private readonly WindowEntry[] _window;
     private readonly uint _mask;
     private AuditReassemblerCounters _counters;
-    private AuditEventSlot? _oldest;
-    private AuditEventSlot? _newest;
-    private AuditEventSlot? _lent;
-    private long _idleBytes;
     private long _newestTimestamp;
     private bool _started;
     private uint _next; // one above the highest serial seen
@@ -47,16 +41,7 @@ public sealed class AuditReassembler
             throw new ArgumentException("The window is a power of two, at least 2.", nameof(options));
         }
 
-        // One more than may be open or waiting: the reserve that lets an eviction reach the caller.
-        _slots = new AuditEventSlot[_options.MaxEvents + 1];
-        _free = new Stack<AuditEventSlot>(_slots.Length);
-        _done = new Queue<AuditEventSlot>(_slots.Length);
-        for (int i = _slots.Length - 1; i >= 0; i--)
-        {
-            _slots[i] = new AuditEventSlot(i);
-            _free.Push(_slots[i]);
-        }
-
+        _events = new AuditEventPool(_options.MaxEvents, _options.MaxIdleBytes);
         _window = new WindowEntry[_options.Window];
         _mask = (uint)_options.Window - 1;
     }
@@ -75,14 +60,14 @@ public sealed class AuditReassembler
     public AuditReassemblerCounters Counters => _counters;
 
     /// <summary>Events begun and not ended.</summary>
-    public int OpenEvents => _slots.Length - _free.Count - _done.Count - (_lent is null ? 0 : 1);
+    public int OpenEvents => _events.OpenEvents;
 
     /// <summary>Takes one record in. Call <see cref="TryTake"/> until it answers false before adding many more.</summary>
     /// <param name="record">The record; its bytes are copied.</param>
     /// <param name="nowNanoseconds">The caller's monotonic time.</param>
     public void Add(in AuditRecord record, long nowNanoseconds)
     {
-        TakeBack();
+        _events.TakeBack();
         _counters.Records++;
         if (!_started)
         {
@@ -108,8 +93,8 @@ public sealed class AuditReassembler
     /// <summary>Hands out what became old and counts serials that stayed away as lost.</summary>
     public void Advance(long nowNanoseconds)
     {
-        TakeBack();
-        while (_oldest is { } slot && nowNanoseconds - slot.OpenedAt >= _options.MaxAgeNanoseconds)
+        _events.TakeBack();
+        while (_events.Oldest is { } slot && nowNanoseconds - slot.OpenedAt >= _options.MaxAgeNanoseconds)
         {
             _counters.Aged++;
             Close(slot, AuditEventEnd.Age);
@@ -131,8 +116,8 @@ public sealed class AuditReassembler
     /// <summary>Hands out everything that is open: the input ended. Serials still missing count as lost.</summary>
     public void Flush()
     {
-        TakeBack();
-        while (_oldest is { } slot)
+        _events.TakeBack();
+        while (_events.Oldest is { } slot)
         {
             Close(slot, AuditEventEnd.Flushed);
         }
@@ -154,14 +139,12 @@ public sealed class AuditReassembler
     /// <summary>Gives the next finished event. The view is valid until the next call of any method.</summary>
     public bool TryTake(out AuditEvent auditEvent)
     {
-        TakeBack();
-        if (!_done.TryDequeue(out AuditEventSlot? slot))
+        if (_events.Lend() is not { } slot)
         {
             auditEvent = default;
             return false;
         }
 
-        _lent = slot;
         _counters.Taken++;
         auditEvent = new AuditEvent(slot);
         return true;
@@ -203,7 +186,7 @@ public sealed class AuditReassembler
         if (distance >= _options.Window)
         {
             // More is missing than the window remembers: all of it is lost.
-            while (_oldest is { } slot)
+            while (_events.Oldest is { } slot)
             {
                 Evict(slot);
             }
@@ -230,7 +213,7 @@ public sealed class AuditReassembler
             }
             else if (_window[current & _mask] is { State: SerialState.Open, Slot: int recovered })
             {
-                Evict(_slots[recovered]); // it came after its serial had been settled as lost
+                Evict(_events[recovered]); // it came after its serial had been settled as lost
             }
 
             _window[current & _mask] = new WindowEntry { State = SerialState.Missing, MissedSince = now };
@@ -249,7 +232,7 @@ public sealed class AuditReassembler
         switch (entry.State)
         {
             case SerialState.Open:
-                AddToOpen(_slots[entry.Slot], record);
+                AddToOpen(_events[entry.Slot], record);
                 break;
 
             case SerialState.Closed:
@@ -296,23 +279,18 @@ public sealed class AuditReassembler
             return;
         }
 
-        AuditEventSlot slot = TakeFreeSlot();
-        slot.Open(record.Serial, record.TimestampMilliseconds, now);
+        if (_events.IsNearlyFull && _events.Oldest is { } oldest)
+        {
+            Evict(oldest);
+        }
+
+        if (_events.Open(record.Serial, record.TimestampMilliseconds, now, out AuditEventSlot slot))
+        {
+            _counters.Dropped++;
+        }
+
         _counters.Opened++;
         _window[record.Serial & _mask] = new WindowEntry { State = SerialState.Open, Slot = slot.Index };
-
-        slot.Older = _newest;
-        slot.Newer = null;
-        if (_newest is null)
-        {
-            _oldest = slot;
-        }
-        else
-        {
-            _newest.Newer = slot;
-        }
-
-        _newest = slot;
         Append(slot, record);
         if (AuditRecordType.IsWholeEvent(record.Type))
         {
@@ -355,28 +333,8 @@ public sealed class AuditReassembler
 
     private void Close(AuditEventSlot slot, AuditEventEnd end)
     {
-        if (slot.Older is null)
-        {
-            _oldest = slot.Newer;
-        }
-        else
-        {
-            slot.Older.Newer = slot.Newer;
-        }
-
-        if (slot.Newer is null)
-        {
-            _newest = slot.Older;
-        }
-        else
-        {
-            slot.Newer.Older = slot.Older;
-        }
-
-        slot.Older = null;
-        slot.Newer = null;
         slot.End = end;
-        _done.Enqueue(slot);
+        _events.Finish(slot);
 
         ulong types = slot.Types;
         if (end == AuditEventEnd.EndRecord)
@@ -404,7 +362,7 @@ public sealed class AuditReassembler
         ref WindowEntry entry = ref _window[serial & _mask];
         if (entry.State == SerialState.Open)
         {
-            Evict(_slots[entry.Slot]);
+            Evict(_events[entry.Slot]);
         }
         else if (entry.State == SerialState.Missing)
         {
@@ -424,46 +382,6 @@ public sealed class AuditReassembler
 
         _counters.Lost += count;
         _loss = new AuditLoss(_loss.Count == 0 ? first : _loss.FirstSerial, last, _loss.Count + count);
-    }
-
-    private AuditEventSlot TakeFreeSlot()
-    {
-        // With the last slot the oldest open event is handed out, so that the caller gives a slot back. A caller that
-        // does not take what is finished loses the oldest of it.
-        if (_free.Count <= 1 && _done.Count == 0 && _oldest is { } slot)
-        {
-            Evict(slot);
-        }
-
-        if (_free.Count == 0)
-        {
-            _counters.Dropped++;
-            Release(_done.Dequeue());
-        }
-
-        AuditEventSlot free = _free.Pop();
-        _idleBytes -= free.Capacity;
-        return free;
-    }
-
-    private void TakeBack()
-    {
-        if (_lent is { } slot)
-        {
-            _lent = null;
-            Release(slot);
-        }
-    }
-
-    private void Release(AuditEventSlot slot)
-    {
-        if (_idleBytes + slot.Capacity > _options.MaxIdleBytes)
-        {
-            slot.Shrink();
-        }
-
-        _idleBytes += slot.Capacity;
-        _free.Push(slot);
     }
 
     private struct WindowEntry
