@@ -21,6 +21,7 @@ internal sealed class LabSetUp
             Assert.Ignore(missing.Reason);
         }
 
+        LabHost.Reserve();
         _isOurs = !LabHost.IsUp;
         foreach (string engine in LabHost.Engines)
         {

@@ -8,7 +8,9 @@ internal static class BuildExtensions
     /// <summary>The build of this run: it wears its tag, its requester named the tag, or a step names its destination.</summary>
     public static bool IsOf(this Build build, Attack attack)
         => build.Wears(attack.Tag)
-            || build.Steps.Any(step => Names(step, attack.Address) || Names(step, attack.Address6) || Names(step, attack.SilentAddress));
+            || build.Steps.Any(step => Names(step, attack.Address) || Names(step, attack.Address6)
+                // There are few silent addresses, so other runs may have used this one.
+                || (attack.Scenario == "silent" && Names(step, attack.SilentAddress)));
 
     // A whole address: 198.51.100.1 is not in 198.51.100.12.
     private static bool Names(BuildStep step, string address)

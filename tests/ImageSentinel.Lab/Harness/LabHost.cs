@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace ImageSentinel.Lab.Harness;
 
 /// <summary>The lab of <c>tests/lab</c>: a real engine and the world outside it.</summary>
@@ -9,6 +11,14 @@ internal static class LabHost
     public static string[] Engines { get; } =
         (Environment.GetEnvironmentVariable("IMAGESENTINEL_LAB_ENGINES") is { Length: > 0 } given ? given : "system")
             .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
+    /// <summary>Until this process ends, nobody else's scenarios run on the lab's engines.</summary>
+    public static void Reserve()
+    {
+        string self = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
+        Environment.SetEnvironmentVariable("IMAGESENTINEL_LAB_RUN", self);
+        Must("reserve", self);
+    }
 
     public static void Up(string engine) => Must("up", "--engine", engine);
 

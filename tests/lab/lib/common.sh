@@ -32,6 +32,17 @@ load_state() {
     [[ -d $LAB_ROOT ]]
 }
 
+# A test run reserves the lab: what others do on the engine meanwhile would be in its records. Its own calls carry
+# its pid.
+respect_reservation() {
+    local pid _
+    is_alive "$STATE/reserved" || return 0
+    read -r pid _ <"$STATE/reserved"
+    [[ $pid != "${IMAGESENTINEL_LAB_RUN:-}" ]] || return 0
+    note "process $pid is testing here; waiting for its end"
+    await 3600 not is_alive "$STATE/reserved" || die 1 "gave up waiting for process $pid"
+}
+
 create_root() {
     if [[ -n $1 ]]; then
         mkdir -p "$1"
