@@ -1,8 +1,10 @@
 using System.Runtime.InteropServices;
 using ImageSentinel.Agent.Commands;
+using ImageSentinel.Agent.Composition;
 using ImageSentinel.Agent.Lifetime;
 using ImageSentinel.Agent.Options;
 using ImageSentinel.Agent.Outputs;
+using ImageSentinel.Sensors.SelfTesting;
 
 namespace ImageSentinel.Agent;
 
@@ -11,15 +13,24 @@ internal static class Program
 {
     private static async Task<int> Main(string[] arguments)
     {
+        if (arguments is [SelfTestChild.Command, .. var rest])
+        {
+            return SelfTestChild.Run(rest);
+        }
+
         using var stop = new CancellationTokenSource();
         using var interrupt = new Signal(PosixSignal.SIGINT, stop.Cancel);
         using var terminate = new Signal(PosixSignal.SIGTERM, stop.Cancel);
+        using var parts = new AgentParts();
         var context = new CommandContext
         {
             Out = Console.Out,
             Error = Console.Error,
             OutIsTerminal = !Console.IsOutputRedirected,
             Environment = CommandContext.ProcessEnvironment(),
+            Parts = parts,
+            Replay = new ReplayRunner(),
+            Recorder = new Recorder(),
         };
         return await new CommandLine(context).InvokeAsync(arguments, stop.Token).ConfigureAwait(false);
     }

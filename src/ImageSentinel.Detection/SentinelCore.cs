@@ -54,13 +54,7 @@ public sealed class SentinelCore : IDomainEvents
 
     public void On(in ProcessExecuted e)
     {
-        bool wasInit = _state.Tree.FindAt(e.Pid, e.At.Wall) is { } before && before.Arguments.SequenceEqual("runc\0init\0"u8);
         ProcessNode node = _state.Tree.Execute(e);
-        if (wasInit && node.Scope is ContainerScope { Step: { } step })
-        {
-            ClassicTracker.FirstProgram(step, node);
-        }
-
         OnProgram(node, e.At);
     }
 
@@ -75,9 +69,9 @@ public sealed class SentinelCore : IDomainEvents
         {
             _buildKit.RuntimeEnded(node, e.At);
         }
-        else if (node.Scope is ContainerScope { Step: { } step })
+        else if (node.Scope is ContainerScope { Step: { } step, Runtime: { } runtime } && ReferenceEquals(node.Parent, runtime))
         {
-            ClassicTracker.InitEnded(step, node, e.At);
+            ClassicTracker.ChildEnded(step, node, e.At);
         }
     }
 
@@ -247,7 +241,11 @@ public sealed class SentinelCore : IDomainEvents
         _book.Flush(at);
     }
 
-    private void OnBuildEnded(Build build, Stamp at) => _neverSeen.Refresh(build, at);
+    private void OnBuildEnded(Build build, Stamp at)
+    {
+        _images.NameAtEnd(build);
+        _neverSeen.Refresh(build, at);
+    }
 
     private bool IsDaemon(int engine, int pid)
         => _state.Engines.TryGetValue(engine, out EngineFact? fact) && (fact.DaemonPid == pid || pid == 0);
@@ -287,6 +285,14 @@ public sealed class SentinelCore : IDomainEvents
     // A program that means something to us: a runtime that starts or kills a step, or a container's shim.
     private void OnProgram(ProcessNode node, Stamp at)
     {
+        if (node.Scope is ContainerScope container && node.Parent is { } parent
+            && ReferenceEquals(parent.ScopeForChildren, container) && !ReferenceEquals(parent.Scope, container))
+        {
+            // Started by the container's shim, not by something inside it.
+            OnContainerRuntime(node, container, at);
+            return;
+        }
+
         if (node.Scope is StepScope or ContainerScope { Step: not null })
         {
             // Whatever a step calls itself, it stays that step's.
@@ -301,6 +307,23 @@ public sealed class SentinelCore : IDomainEvents
         {
             int engine = node.Scope is EngineScope scope ? scope.Engine : _state.Engines.Count == 1 ? _state.Engines.Keys.First() : EngineOf(containerId);
             _state.Tree.Relabel(node, _classic.ScopeOf(engine, containerId, at), rootItself: false);
+        }
+    }
+
+    private void OnContainerRuntime(ProcessNode node, ContainerScope container, Stamp at)
+    {
+        if (!RuncCommand.TryParse(node.Arguments, out RuncCommand command))
+        {
+            return;
+        }
+
+        if (command.Verb == RuncVerb.Create)
+        {
+            container.Runtime = node;
+        }
+        else if (command.Verb == RuncVerb.Delete)
+        {
+            _classic.Deleted(container, at);
         }
     }
 
@@ -417,7 +440,8 @@ public sealed class SentinelCore : IDomainEvents
         ReadOnlySpan<byte> program = arguments[..end];
         program = program[(program.LastIndexOf((byte)'/') + 1)..];
         int at = arguments.IndexOf("\0-id\0"u8);
-        if (!program.StartsWith("containerd-shim"u8) || at < 0)
+        // "… start" is the short-lived one that starts the shim proper; runtimes are the latter's children.
+        if (!program.StartsWith("containerd-shim"u8) || at < 0 || arguments.EndsWith("\0start\0"u8))
         {
             return null;
         }

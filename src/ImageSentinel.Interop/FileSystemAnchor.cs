@@ -53,7 +53,7 @@ public sealed unsafe class FileSystemAnchor : Descriptor
     /// <param name="handle">The handle's bytes, at most 128.</param>
     /// <param name="path">Receives the path. 4,096 bytes are enough for any.</param>
     /// <returns>The path's length; 0 when the object is gone (ESTALE) or the handle means nothing here.</returns>
-    /// <exception cref="LinuxException">EPERM without CAP_DAC_READ_SEARCH, EMFILE, ENOMEM: worth telling.</exception>
+    /// <exception cref="LinuxException">EPERM without CAP_DAC_READ_SEARCH, EMFILE: worth telling.</exception>
     public int PathOfHandle(int handleType, ReadOnlySpan<byte> handle, Span<byte> path)
     {
         if (handle.Length > file_handle_max.MaxHandleSize)
@@ -74,7 +74,8 @@ public sealed unsafe class FileSystemAnchor : Descriptor
             {
                 case Errno.EINTR:
                     continue;
-                case Errno.ESTALE or Errno.EINVAL or Errno.ENOENT or Errno.EACCES:
+                // ENOMEM: measured for directories that were being deleted while the handle was resolved.
+                case Errno.ESTALE or Errno.EINVAL or Errno.ENOENT or Errno.EACCES or Errno.ENOMEM:
                     return 0;
                 default:
                     throw new LinuxException("open_by_handle_at", errno, errno == Errno.EPERM ? "needs CAP_DAC_READ_SEARCH" : null);

@@ -1,5 +1,4 @@
 using System.Reflection;
-using Google.Protobuf.WellKnownTypes;
 using ImageSentinel.Agent.Control;
 using ImageSentinel.Agent.Lifetime;
 using ImageSentinel.Agent.Options;
@@ -11,6 +10,7 @@ using ImageSentinel.Interop;
 using ImageSentinel.Sensors.Audit;
 using ImageSentinel.Sensors.Lookups;
 using ImageSentinel.Sensors.Replay;
+using ImageSentinel.Sensors.SelfTesting;
 using ImageSentinel.Sensors.Stream;
 using Microsoft.Extensions.Logging;
 
@@ -88,7 +88,8 @@ internal sealed class AgentPipeline : IAgentPipeline
         LookupService.Tell(_queue, HostReader.Read(HostId.In(_options.StateDirectory), Version));
 
         // Readers first, so that nothing falls between what is read back and what is seen.
-        _sensors.Start();
+        var tap = new SelfTestTap(_queue);
+        _sensors.Start(tap);
         await _engines.StartAsync(cancellation).ConfigureAwait(false);
         _lookups.TellAllProcesses();
         foreach (EngineFact engine in _engines.Found.Where(static e => e.Reachable))
@@ -96,6 +97,7 @@ internal sealed class AgentPipeline : IAgentPipeline
             _lookups.AskForWhatIsThere(engine);
         }
 
+        await ProveAsync(tap, cancellation).ConfigureAwait(false);
         _lookups.WaitUntilIdle(LookBackPatience);
         _sensors.Report(force: true);
         LookupService.Tell(_queue, new ReadyFact(restarted, false, ""));
@@ -146,6 +148,27 @@ internal sealed class AgentPipeline : IAgentPipeline
         _queue.Dispose();
         return ValueTask.CompletedTask;
     }
+
+    // "Running, healthy, sees nothing" is the worst an agent can be: a child process does what sensors must see.
+    private async Task ProveAsync(SelfTestTap tap, CancellationToken cancellation)
+    {
+        EngineFact[] reachable = [.. _engines.Found.Where(static e => e.Reachable)];
+        var plan = new SelfTestPlan
+        {
+            Audit = IsOn(_sensors.Audit),
+            Processes = IsOn(_sensors.Processes),
+            DataRoots = IsOn(_sensors.Layers) ? reachable.ToDictionary(static e => (byte)e.Index, static e => e.DataRoot) : [],
+            Engines = IsOn(_sensors.Audit) ? reachable.ToDictionary(static e => e.DaemonPid, static e => e.Socket) : [],
+        };
+        IReadOnlyList<SensorProof> proofs = await SelfTest.RunAsync(tap, plan, cancellation).ConfigureAwait(false);
+        _sensors.Prove(proofs);
+        foreach (SensorProof proof in proofs.Where(static p => p is { Sensor: "engine", Delivers: false }))
+        {
+            LookupService.Tell(_queue, new SensorFact("engine", "degraded", proof.Reason, 0, 0, 0, 0));
+        }
+    }
+
+    private static bool IsOn(ISensor? sensor) => sensor is not null && sensor.Status.Health != SensorHealth.Off;
 
     private static string? NullIfEmpty(string text) => text.Length == 0 ? null : text;
 

@@ -9,10 +9,12 @@ namespace ImageSentinel.Agent.Pipeline;
 internal sealed class CoverageTable(CoreState state)
 {
     /// <summary>The host's coverage now, without host and baseline.</summary>
-    public V1.Coverage Snapshot(Stamp at)
+    public V1.Coverage Snapshot(Stamp at) => Of(state.Sensors.Values, at);
+
+    private static V1.Coverage Of(IEnumerable<SensorFact> sensors, Stamp at)
     {
         var message = new V1.Coverage { Time = Timestamp.FromDateTimeOffset(at.Time) };
-        foreach (SensorFact sensor in state.Sensors.Values.OrderBy(static s => s.Sensor, StringComparer.Ordinal))
+        foreach (SensorFact sensor in sensors.OrderBy(static s => s.Sensor, StringComparer.Ordinal))
         {
             message.Sensors.Add(Map(sensor));
             message.LostEvents += (ulong)Math.Max(0, sensor.LostInKernel + sensor.Dropped + sensor.Overflows);
@@ -24,7 +26,7 @@ internal sealed class CoverageTable(CoreState state)
     /// <summary>What could and could not be seen while a build ran.</summary>
     public V1.Coverage Of(Build build)
     {
-        V1.Coverage message = Snapshot(build.Ended ?? build.LastSeen);
+        V1.Coverage message = Of(build.SensorsAtEnd ?? state.Sensors.Values, build.Ended ?? build.LastSeen);
         message.LostEvents = build.Lost < 0 ? 1 : (ulong)build.Lost;
         if (build.Lost < 0)
         {

@@ -7,6 +7,7 @@ using ImageSentinel.Sensors.Fanotify;
 using ImageSentinel.Sensors.Lookups;
 using ImageSentinel.Sensors.Processes;
 using ImageSentinel.Sensors.Reading;
+using ImageSentinel.Sensors.SelfTesting;
 using ImageSentinel.Sensors.Stream;
 
 namespace ImageSentinel.Agent.Pipeline;
@@ -22,6 +23,7 @@ internal sealed class SensorSet : IAsyncDisposable
     private readonly Dictionary<int, WatchedEngine> _engines = [];
     private readonly Lock _lock = new();
     private readonly List<(string Name, string Reason)> _off = [];
+    private readonly Dictionary<string, string> _unproven = new(StringComparer.Ordinal);
     private Timer? _timer;
 
     public SensorSet(SensorOptions options, SensorQueue queue, AuditSensorOptions audit)
@@ -45,11 +47,12 @@ internal sealed class SensorSet : IAsyncDisposable
 
     public IReadOnlyList<ISensor> Sensors => _sensors;
 
-    public void Start()
+    /// <param name="tap">Where the sensors write: the queue, with the self-test listening.</param>
+    public void Start(ISensorQueue tap)
     {
         foreach (ISensor sensor in _sensors)
         {
-            sensor.Start(_queue);
+            sensor.Start(tap);
         }
 
         Report(force: true);
@@ -85,6 +88,21 @@ internal sealed class SensorSet : IAsyncDisposable
         Report(force: false);
     }
 
+    /// <summary>What the self-test found: a sensor that opened and yet does not deliver is degraded, whatever it says.</summary>
+    public void Prove(IReadOnlyList<SensorProof> proofs)
+    {
+        lock (_lock)
+        {
+            _unproven.Clear();
+            foreach (SensorProof proof in proofs.Where(static p => !p.Delivers))
+            {
+                _unproven[proof.Sensor] = proof.Reason;
+            }
+        }
+
+        Report(force: false);
+    }
+
     /// <summary>Puts every sensor's state into the stream: when it changed, and its totals now and then.</summary>
     public void Report(bool force)
     {
@@ -94,6 +112,11 @@ internal sealed class SensorSet : IAsyncDisposable
             {
                 SensorStatus status = sensor.Status;
                 LossTotals losses = sensor.Losses;
+                if (status.Health == SensorHealth.Active && _unproven.TryGetValue(sensor.Name, out string? doubt))
+                {
+                    status = new SensorStatus(SensorHealth.Degraded, doubt);
+                }
+
                 Tell(new SensorFact(
                     sensor.Name,
                     status.Health switch { SensorHealth.Active => "active", SensorHealth.Degraded => "degraded", _ => "off" },

@@ -77,6 +77,12 @@ public sealed class Build(string id, Builder builder, int engine, Stamp started)
 
     public bool HasRunningStep => _steps.Exists(static s => s.Ended is null);
 
+    /// <summary>True when at some time of the build nobody could have seen a step go out.</summary>
+    internal bool Blind { get; set; }
+
+    /// <summary>Every sensor's word on itself when the build ended; null while it runs.</summary>
+    public IReadOnlyList<SensorFact>? SensorsAtEnd { get; internal set; }
+
     internal void Add(BuildStep step)
     {
         step.Build = this;

@@ -65,6 +65,7 @@ public sealed class BuildRegistry(CoreState state)
     {
         build.Ended = at;
         build.Result = result;
+        build.SensorsAtEnd = [.. state.Sensors.Values];
         build.Dirty = true;
         _ = _active.Remove(build);
         _recent.Add(build);

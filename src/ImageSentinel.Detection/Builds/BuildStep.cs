@@ -56,8 +56,8 @@ public sealed class BuildStep(string id, int engine, Stamp started)
     /// <summary>Which kind of build this step opens when it is the first trace of one.</summary>
     internal Builder PlannedBuilder { get; init; }
 
-    /// <summary>Classic: the first process of the container; its exit status is the step's.</summary>
-    internal ProcessNode? Init { get; set; }
+    /// <summary>Classic: wait(2) status and end of the runtime's child that ended last.</summary>
+    internal (int Status, Stamp At)? LastChild { get; set; }
 
     public IEnumerable<Egress> Egress => _egress.Values;
 

@@ -106,21 +106,17 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
         }
     }
 
-    /// <summary>A process of a step executed its first own program: it is the container's first process.</summary>
-    public static void FirstProgram(BuildStep step, ProcessNode node) => step.Init ??= node;
+    /// <summary>A direct child of the runtime ended. The last of them is the container's first process: the runtime's own
+    /// helpers and hooks end before the container starts.</summary>
+    public static void ChildEnded(BuildStep step, ProcessNode node, Stamp at) => step.LastChild = (node.ExitStatus, at);
 
-    public static void InitEnded(BuildStep step, ProcessNode node, Stamp at)
+    /// <summary>The runtime is told to remove a container: whatever ran in it is over.</summary>
+    public void Deleted(ContainerScope scope, Stamp at)
     {
-        if (!ReferenceEquals(step.Init, node) || step.Ended is not null)
+        if (scope.Step is { } step)
         {
-            return;
+            Close(step, at);
         }
-
-        int signal = node.ExitStatus & 0x7F;
-        step.Ended = at;
-        step.ExitCode = signal != 0 ? 128 + signal : (node.ExitStatus >> 8) & 0xFF;
-        step.Killed = signal == 9;
-        BuildRegistry.Touch(step.Build!, at);
     }
 
     /// <summary>The build that made an image: by the container the engine wrote into it, else by the parent image.</summary>
@@ -135,11 +131,14 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
             b => b.Builder == Builder.Classic && b.Engine == image.Engine && _lastImage.GetValueOrDefault(b) == image.Parent);
     }
 
-    public void ImageWritten(Build build, ImageFact image)
+    public void ImageWritten(Build build, ImageFact image, Stamp at)
     {
         _lastImage[build] = image.ImageId;
         if (image.Container.Length > 0 && _steps.TryGetValue(image.Container, out BuildStep? step))
         {
+            // The builder commits a container only when its command ended with 0.
+            step.LastChild ??= (0, at);
+            Close(step, at);
             step.Layer = image.Layers.Count > 0 ? image.Layers[^1] : step.Layer;
         }
     }
@@ -224,16 +223,32 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
         return step;
     }
 
-    // The second witness of an end: normally the first process's exit came long before the engine wrote this.
+    // The second witness of an end, for when the process events were lost.
     private static void Finish(BuildStep step, ContainerFact fact, Stamp at)
     {
-        if (step.Ended is null && step.Init is null && fact is { Running: false, Finished: true, ExitCode: { } code })
+        if (step.Ended is null && fact is { Running: false, Finished: true, ExitCode: { } code })
         {
-            step.Ended = at;
-            step.ExitCode = code;
-            step.Killed = code == 137;
-            BuildRegistry.Touch(step.Build!, at);
+            step.LastChild ??= (code << 8, at);
+            Close(step, at);
         }
+    }
+
+    private static void Close(BuildStep step, Stamp at)
+    {
+        if (step.Ended is not null)
+        {
+            return;
+        }
+
+        step.Ended = step.LastChild?.At ?? at;
+        if (step.LastChild is { } last)
+        {
+            int signal = last.Status & 0x7F;
+            step.ExitCode = signal != 0 ? 128 + signal : (last.Status >> 8) & 0xFF;
+            step.Killed = signal == 9 || step.ExitCode == 137;
+        }
+
+        BuildRegistry.Touch(step.Build!, at);
     }
 
     private Build ChooseBuild(ContainerFact fact, Stamp at)

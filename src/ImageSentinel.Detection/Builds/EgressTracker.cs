@@ -16,6 +16,11 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
 
     private readonly List<(BuildStep Step, Egress Egress)> _addressOnly = [];
 
+    // Connection tracking may be on and still not see the engine's bridge (no rule there needs it). Only a flow that
+    // matches an attempt proves that the absence of one means something.
+    private bool _flowsProven;
+    private Destination _lastStepDestination;
+
     public void On(in EgressAttempted e)
     {
         ProcessNode node = state.Tree.Resolve(e.Caller, e.At, e.CallWall);
@@ -54,7 +59,13 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
 
     public void On(in FlowSeen e)
     {
-        if (e.Ended || _addressOnly.Count == 0)
+        if (e.Ended)
+        {
+            return;
+        }
+
+        _flowsProven |= e.Destination == _lastStepDestination;
+        if (_addressOnly.Count == 0)
         {
             return;
         }
@@ -108,7 +119,7 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
             return;
         }
 
-        bool flowsSeen = state.Sensors.TryGetValue("conntrack", out SensorFact? conntrack) && conntrack.Health == "active";
+        bool flowsSeen = _flowsProven && state.Sensors.TryGetValue("conntrack", out SensorFact? conntrack) && conntrack.Health == "active";
         for (int i = _addressOnly.Count - 1; i >= 0; i--)
         {
             (BuildStep step, Egress egress) = _addressOnly[i];
@@ -147,6 +158,7 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
             return;
         }
 
+        _lastStepDestination = attempt.AddressOnly ? _lastStepDestination : attempt.Destination;
         Egress? egress = step.FindEgress(attempt.Destination);
         bool first = egress is null;
         egress ??= new Egress(attempt.Destination, attempt.At) { Process = attempt.Process, Path = attempt.Path, AddressOnly = attempt.AddressOnly };

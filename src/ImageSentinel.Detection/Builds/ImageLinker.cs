@@ -11,6 +11,9 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
     private readonly Dictionary<int, Dictionary<string, string>> _tags = [];
     private readonly Dictionary<int, Stamp> _loads = [];
 
+    // References that showed before the image they name was tied to a build.
+    private readonly Dictionary<string, string> _unclaimed = new(StringComparer.Ordinal);
+
     public void LoadSeen(int engine, Stamp at) => _loads[engine] = at;
 
     public void ImageFileWritten(int engine, string imageId) => state.Output.Ask(new ImageLookup(engine, imageId));
@@ -26,7 +29,7 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
 
         if (classic.FindForImage(image) is { } classicBuild)
         {
-            classic.ImageWritten(classicBuild, image);
+            classic.ImageWritten(classicBuild, image, at);
             SetImage(classicBuild, image.ImageId, at);
             return;
         }
@@ -57,6 +60,11 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
         }
 
         _tags[fact.Engine] = now;
+        if (_unclaimed.Count > 64)
+        {
+            _unclaimed.Clear();
+        }
+
         if (first || before is null)
         {
             return;
@@ -70,56 +78,79 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
             }
         }
 
-        foreach (Build build in Near(fact.Engine, at))
+        // The file was written and nothing in it changed: a cached build gave its image the name it already had.
+        foreach (Build build in Near(fact.Engine, at).Where(static b => b is { Builder: Builder.Classic, Steps.Count: 0, ImageId.Length: 0 }).ToList())
         {
-            SetTags(build, now, at);
+            string? asked = build.PrimarySession?.Command.Tags.FirstOrDefault(now.ContainsKey);
+            if (asked is not null)
+            {
+                SetImage(build, now[asked], at);
+                build.Result = build.Ended is not null ? BuildResult.Succeeded : build.Result;
+            }
         }
     }
 
+    /// <summary>A build ended: an image that got no new name keeps those it has.</summary>
+    public void NameAtEnd(Build build)
+    {
+        if (build is { ImageId.Length: > 0, Tags.Count: 0 } && _tags.TryGetValue(build.Engine, out Dictionary<string, string>? references))
+        {
+            List<string> names = [.. references.Where(r => r.Value == build.ImageId).Select(static r => r.Key)];
+            List<string> asked = [.. names.Where(n => AskedFor(build, n))];
+            build.Tags = [.. (asked.Count > 0 ? asked : names).Order(StringComparer.Ordinal)];
+        }
+    }
+
+    // One image may come out of several builds (a cached one repeats it): a new reference belongs to the build that asked
+    // for it, else to the newest with that image.
     private void Tagged(int engine, string reference, string imageId, Stamp at)
     {
-        if (Near(engine, at).Any(b => b.ImageId == imageId))
+        List<Build> makers = [.. Near(engine, at).Where(b => b.ImageId == imageId)];
+        Build? build = makers.Find(b => AskedFor(b, reference));
+        if (build is null && makers.Count > 0)
         {
-            return;
+            Build newest = makers.MaxBy(static b => b.Started.Boot)!;
+            bool another = builds.Active.Any(b => b.Engine == engine && b.ImageId.Length == 0 && AskedFor(b, reference));
+            build = another ? null : newest;
         }
 
         // A classic build that came whole from the cache leaves nothing but a reference.
-        List<Build> cached = [.. Near(engine, at).Where(static b => b.Builder == Builder.Classic && b.Steps.Count == 0 && b.ImageId.Length == 0)];
-        Build? build = cached.Find(b => b.PrimarySession?.Command.Tags.Contains(reference) == true)
-            ?? (cached.Count == 1 ? cached[0] : null);
-        if (build is not null)
+        if (build is null)
         {
-            SetImage(build, imageId, at);
-            if (build.Ended is not null)
+            List<Build> cached = [.. Near(engine, at).Where(static b => b.Builder == Builder.Classic && b.Steps.Count == 0 && b.ImageId.Length == 0)];
+            build = cached.Find(b => AskedFor(b, reference)) ?? (cached.Count == 1 ? cached[0] : null);
+            if (build is not null)
             {
-                build.Result = BuildResult.Succeeded;
+                SetImage(build, imageId, at);
+                build.Result = build.Ended is not null ? BuildResult.Succeeded : build.Result;
             }
+        }
+
+        if (build is null)
+        {
+            _unclaimed[imageId] = reference;
+        }
+        else if (!build.Tags.Contains(reference))
+        {
+            AddTag(build, reference, at);
+        }
+    }
+
+    private static bool AskedFor(Build build, string reference) => build.PrimarySession?.Command.Tags.Contains(reference) == true;
+
+    private static void AddTag(Build build, string reference, Stamp at)
+    {
+        build.Tags = [.. build.Tags.Append(reference).Order(StringComparer.Ordinal)];
+        build.Dirty = true;
+        if (build.Active)
+        {
+            BuildRegistry.Touch(build, at);
         }
     }
 
     private IEnumerable<Build> Near(int engine, Stamp at)
         => builds.Active.Concat(builds.Recent.Where(b => b.Ended is { } ended && at.Since(ended) < TagWindow))
             .Where(b => b.Engine == engine);
-
-    private static void SetTags(Build build, Dictionary<string, string> references, Stamp at)
-    {
-        if (build.ImageId.Length == 0)
-        {
-            return;
-        }
-
-        List<string> tags = [.. references.Where(r => r.Value == build.ImageId).Select(static r => r.Key).Order(StringComparer.Ordinal)];
-        if (!tags.SequenceEqual(build.Tags))
-        {
-            build.Tags = tags;
-            if (build.Active)
-            {
-                BuildRegistry.Touch(build, at);
-            }
-
-            build.Dirty = true;
-        }
-    }
 
     private void SetImage(Build build, string imageId, Stamp at)
     {
@@ -131,9 +162,9 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
         }
 
         build.Dirty = true;
-        if (_tags.TryGetValue(build.Engine, out Dictionary<string, string>? references))
+        if (_unclaimed.Remove(imageId, out string? reference))
         {
-            SetTags(build, references, at);
+            AddTag(build, reference, at);
         }
     }
 

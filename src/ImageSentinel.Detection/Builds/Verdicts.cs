@@ -21,6 +21,8 @@ internal static class Verdicts
 
     private static void Set(Build build, CoreState state)
     {
+        // What becomes of the sensors after a build has ended changes nothing about it.
+        build.Blind |= build.Active && !Sees(state);
         Severity worst = Severity.None;
         foreach (Finding finding in build.Findings)
         {
@@ -32,7 +34,7 @@ internal static class Verdicts
 
         Verdict verdict = worst == Severity.Critical ? Verdict.Malicious
             : worst >= Severity.Low ? Verdict.Suspicious
-            : build.Lost != 0 || !Sees(state) ? Verdict.Unknown
+            : build.Lost != 0 || build.Blind ? Verdict.Unknown
             : build.Active ? Verdict.None
             : Verdict.Clean;
         if (verdict != build.Verdict)

@@ -16,7 +16,7 @@ public sealed class ClientTracker
 
     // A client connects before its build shows: up to 0.5 s for a CLI, longer while a context is uploaded.
     private const long FreshWindow = 15 * Stamp.Second;
-    private const long EndSlack = 1500 * Stamp.Millisecond;
+    private const long EndSlack = 150 * Stamp.Millisecond;
 
     private readonly List<ClientSession> _sessions = [];
 
@@ -155,6 +155,12 @@ public sealed class ClientTracker
             bool same = dockerfile.SameAs(own);
             score += same ? 8 : -8;
             reasons.Add(same ? "it sent this Dockerfile" : "it sent another Dockerfile");
+        }
+
+        if (session.Ended is { } gone && gone.Boot < build.Started.Boot)
+        {
+            score -= 4;
+            reasons.Add("it had already ended");
         }
 
         long age = build.Started.Boot - session.First.Boot;

@@ -17,7 +17,11 @@ public readonly ref struct ProcessForked(Stamp at, int parentPid, int pid)
 /// <summary>A process replaced its program, and the call succeeded.</summary>
 public readonly ref struct ProcessExecuted
 {
+    /// <summary>When the record was read.</summary>
     public required Stamp At { get; init; }
+
+    /// <summary>Wall clock when the call began, tick granularity (4 ms).</summary>
+    public required long CallWall { get; init; }
 
     public required int Pid { get; init; }
 

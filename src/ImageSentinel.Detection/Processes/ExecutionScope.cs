@@ -21,6 +21,9 @@ public sealed class ContainerScope(int engine, string containerId) : ExecutionSc
 
     internal Stamp Created { get; init; }
 
+    /// <summary>The runtime that made the container; its children are the container's first process and hooks.</summary>
+    internal ProcessNode? Runtime { get; set; }
+
     /// <summary>Attempts made before it was known what the container is.</summary>
     internal List<PendingEgress> Pending { get; } = [];
 

@@ -6,9 +6,11 @@ namespace ImageSentinel.Detection.Processes;
 /// <summary>One incarnation of a pid, kept while it lives and for a grace period after, since audit records arrive late.</summary>
 public sealed class ProcessNode
 {
-    private byte[] _exe = [];
-    private byte[] _arguments = [];
-    private byte[] _cwd = [];
+    // Newest last. Exec events pass another queue than forks and arrive later than the forks of the new program, so a
+    // child asks what its parent ran when it was born, not what it is known to run now.
+    private const int MaximumPrograms = 4;
+
+    private Program[] _programs = [];
 
     internal ProcessNode(ProcessKey key, Stamp started, ProcessNode? parent)
     {
@@ -17,7 +19,13 @@ public sealed class ProcessNode
         Parent = parent;
         Scope = parent?.ScopeForChildren;
         ScopeForChildren = Scope;
-        InheritFrom(parent);
+        if (parent is not null)
+        {
+            Uid = parent.Uid;
+            Gid = parent.Gid;
+            LoginUid = parent.LoginUid;
+            Session = parent.Session;
+        }
     }
 
     public ProcessKey Key { get; internal set; }
@@ -55,49 +63,58 @@ public sealed class ProcessNode
     /// <summary>An earlier incarnation of the same pid, still inside its grace period.</summary>
     internal ProcessNode? Previous { get; set; }
 
-    public ReadOnlySpan<byte> Exe => _exe;
+    public ReadOnlySpan<byte> Exe => Current.Exe;
 
     /// <summary>Arguments, each ended by NUL.</summary>
-    public ReadOnlySpan<byte> Arguments => _arguments;
+    public ReadOnlySpan<byte> Arguments => Current.Arguments;
 
-    public ReadOnlySpan<byte> Cwd => _cwd;
+    public ReadOnlySpan<byte> Cwd => Current.Cwd;
 
-    public string ExeText => Encoding.UTF8.GetString(_exe);
+    public string ExeText => Encoding.UTF8.GetString(Exe);
 
-    public string CwdText => Encoding.UTF8.GetString(_cwd);
+    public string CwdText => Encoding.UTF8.GetString(Cwd);
+
+    private Program Current => ProgramAt(long.MaxValue);
 
     /// <summary>The program's arguments as text; lossy where they are not UTF-8.</summary>
     public IReadOnlyList<string> ArgumentList()
     {
-        if (_arguments.Length == 0)
-        {
-            return [];
-        }
-
-        string all = Encoding.UTF8.GetString(_arguments.AsSpan().TrimEnd((byte)0));
-        return all.Split('\0');
+        ReadOnlySpan<byte> arguments = Arguments;
+        return arguments.IsEmpty ? [] : Encoding.UTF8.GetString(arguments.TrimEnd((byte)0)).Split('\0');
     }
 
-    internal void SetProgram(ReadOnlySpan<byte> exe, ReadOnlySpan<byte> arguments, ReadOnlySpan<byte> cwd)
+    /// <param name="wall">When the program began, as the record says (tick granularity).</param>
+    internal void SetProgram(long wall, ReadOnlySpan<byte> exe, ReadOnlySpan<byte> arguments, ReadOnlySpan<byte> cwd)
     {
-        _exe = exe.SequenceEqual(_exe) ? _exe : exe.ToArray();
-        _arguments = arguments.SequenceEqual(_arguments) ? _arguments : arguments.ToArray();
-        _cwd = cwd.IsEmpty || cwd.SequenceEqual(_cwd) ? _cwd : cwd.ToArray();
+        var program = new Program(wall, exe.ToArray(), arguments.ToArray(), cwd.IsEmpty ? Current.Cwd : cwd.ToArray());
+        int keep = Math.Min(_programs.Length, MaximumPrograms - 1);
+        _programs = [.. _programs.AsSpan(_programs.Length - keep), program];
     }
 
-    private void InheritFrom(ProcessNode? parent)
+    private Program ProgramAt(long wall)
     {
-        if (parent is null)
+        ProcessNode? node = this;
+
+        // Bounded like every walk over parents: data that contradicts itself must not hang us.
+        for (int i = 0; node is not null && i < 1000; i++)
         {
-            return;
+            for (int p = node._programs.Length - 1; p >= 0; p--)
+            {
+                if (node._programs[p].Wall <= wall)
+                {
+                    return node._programs[p];
+                }
+            }
+
+            wall = Math.Min(wall, node.Started.Wall);
+            node = node.Parent;
         }
 
-        _exe = parent._exe;
-        _arguments = parent._arguments;
-        _cwd = parent._cwd;
-        Uid = parent.Uid;
-        Gid = parent.Gid;
-        LoginUid = parent.LoginUid;
-        Session = parent.Session;
+        return Program.None;
+    }
+
+    private sealed record Program(long Wall, byte[] Exe, byte[] Arguments, byte[] Cwd)
+    {
+        public static Program None { get; } = new(0, [], [], []);
     }
 }

@@ -72,8 +72,8 @@ public sealed class ProcessTree
 
     public ProcessNode Execute(in ProcessExecuted e)
     {
-        ProcessNode node = FindAt(e.Pid, e.At.Wall) ?? Adopt(e.At, e.Pid, e.ParentPid);
-        node.SetProgram(e.Exe, e.Arguments, e.Cwd);
+        ProcessNode node = FindAt(e.Pid, e.CallWall) ?? Adopt(e.At, e.Pid, e.ParentPid);
+        node.SetProgram(e.CallWall, e.Exe, e.Arguments, e.Cwd);
         SetCredentials(node, e.Uid, e.Gid, e.LoginUid, e.Session);
         return node;
     }
@@ -85,11 +85,11 @@ public sealed class ProcessTree
         if (node is null)
         {
             node = Adopt(at, caller.Pid, caller.ParentPid);
-            node.SetProgram(caller.Exe, [], []);
+            node.SetProgram(callWall, caller.Exe, [], []);
         }
         else if (node.Exe.IsEmpty && !caller.Exe.IsEmpty)
         {
-            node.SetProgram(caller.Exe, node.Arguments, node.Cwd);
+            node.SetProgram(callWall, caller.Exe, node.Arguments, node.Cwd);
         }
 
         SetCredentials(node, caller.Uid, caller.Gid, caller.LoginUid, caller.Session);
@@ -111,6 +111,7 @@ public sealed class ProcessTree
         if (node.Arguments.IsEmpty || node.Adopted)
         {
             node.SetProgram(
+                node.Started.Wall,
                 System.Text.Encoding.UTF8.GetBytes(fact.Exe),
                 Join(fact.Args),
                 System.Text.Encoding.UTF8.GetBytes(fact.Cwd));

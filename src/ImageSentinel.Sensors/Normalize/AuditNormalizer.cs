@@ -163,6 +163,7 @@ public sealed class AuditNormalizer(IDomainEvents core)
         core.On(new ProcessExecuted
         {
             At = _at,
+            CallWall = e.TimestampMilliseconds * Stamp.Millisecond,
             Pid = call.ProcessId,
             ParentPid = call.ParentProcessId,
             Uid = call.UserId,
