@@ -26,6 +26,25 @@ public sealed class AgentHistory : IRecordOutput
 
     public string Name => "history";
 
+    /// <summary>Fills in what an earlier run left behind, oldest first. Nobody is told of it again.</summary>
+    public void Restore(IEnumerable<Build> builds, IEnumerable<Finding> findings)
+    {
+        lock (_gate)
+        {
+            foreach (Build build in builds)
+            {
+                _builds.Set(build.Id, build.State == BuildState.Ended ? build : Abandoned(build));
+            }
+
+            foreach (Finding finding in findings)
+            {
+                _findings.Set(finding.Uid, finding);
+                string word = SeverityTable.Of(finding.Severity).Word;
+                _severities[word] = _severities.GetValueOrDefault(word) + 1;
+            }
+        }
+    }
+
     public void Write(IReadOnlyList<OutputRecord> batch)
     {
         lock (_gate)
@@ -169,6 +188,16 @@ public sealed class AgentHistory : IRecordOutput
                 _subscribers.RemoveAt(i);
             }
         }
+    }
+
+    // It was running when the earlier agent stopped; whatever it did afterwards nobody saw.
+    private static Build Abandoned(Build build)
+    {
+        Build ended = build.Clone();
+        ended.State = BuildState.Ended;
+        ended.Verdict = ended.Verdict == Verdict.Malicious ? Verdict.Malicious : Verdict.Unknown;
+        ended.Notes.Add("the agent stopped while this build ran; what it did afterwards was not seen");
+        return ended;
     }
 
     private static T[] Newest<T>(IEnumerable<T> items, uint last)

@@ -37,6 +37,11 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
 
         var history = new AgentHistory();
         IRecordOutput? spool = parts.OpenSpool(_options, loggers);
+        if (spool is IRecordHistory earlier)
+        {
+            history.Restore(earlier.RecentBuilds(AgentHistory.Builds), earlier.RecentFindings(AgentHistory.Findings));
+        }
+
         IRecordOutput? terminal = ShowsFindings(_options) ? new TerminalOutput(request.Out, request.OutIsTerminal) : null;
         var outputs = new OutputSet(spool, history, terminal, loggers);
         await using OutputWriter writer = outputs.Start(_options.Outputs);

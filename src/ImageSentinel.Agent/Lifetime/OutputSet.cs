@@ -1,11 +1,12 @@
 using ImageSentinel.Agent.Options;
 using ImageSentinel.Agent.Outputs;
+using ImageSentinel.Interop;
 using Microsoft.Extensions.Logging;
 
 namespace ImageSentinel.Agent.Lifetime;
 
 /// <summary>Which outputs there are, in order, for a given configuration. Spool, history and terminal outlive a reload.</summary>
-internal sealed class OutputSet(IRecordOutput? spool, IRecordOutput history, IRecordOutput? terminal, ILoggerFactory loggers)
+internal sealed partial class OutputSet(IRecordOutput? spool, IRecordOutput history, IRecordOutput? terminal, ILoggerFactory loggers)
 {
     private OutputOptions? _current;
     private IRecordOutput? _journal;
@@ -28,7 +29,7 @@ internal sealed class OutputSet(IRecordOutput? spool, IRecordOutput history, IRe
     {
         if (_current is null || _current.Journald != options.Journald)
         {
-            _journal = options.Journald ? new JournalOutput(new SystemJournal()) : null;
+            _journal = options.Journald && HasJournal() ? new JournalOutput(new SystemJournal()) : null;
         }
 
         if (_current is null || _current.JsonLines != options.JsonLines)
@@ -43,6 +44,20 @@ internal sealed class OutputSet(IRecordOutput? spool, IRecordOutput history, IRe
 
         _current = options;
     }
+
+    private bool HasJournal()
+    {
+        if (Journal.Absence is { } why)
+        {
+            NoJournal(loggers.CreateLogger<OutputSet>(), why);
+            return false;
+        }
+
+        return true;
+    }
+
+    [LoggerMessage(30, LogLevel.Information, "no journal entries: {Why}")]
+    private static partial void NoJournal(ILogger logger, string why);
 
     // The spool first: what a person is shown is then already on its way to the collector.
     private List<IRecordOutput> List()

@@ -53,7 +53,7 @@ internal static class AgentOptionsBinder
             return [new EngineOptions("/run/docker.sock", null)];
         }
 
-        if (written.Value.IsEmpty)
+        if (root.IsEmptyList(AgentSchema.Engines))
         {
             root.Complain(AgentSchema.Engines, "names no engine; list at least one {socket: …}, or leave the key out for /run/docker.sock");
         }

@@ -70,8 +70,17 @@ internal static class ConfigTree
         }
         catch (YamlException e)
         {
-            int column = (int)Math.Min(e.Start.Column, int.MaxValue);
-            errors.Add(new(new(source, (int)e.Start.Line), $"not valid YAML at column {column}: {OneLine(e.Message)}"));
+            if (TabLine(text) is { } tabbed)
+            {
+                // The parser names the block around it, which may be the whole file.
+                errors.Add(new(new(source, tabbed), "not valid YAML: a tab as indentation; use spaces"));
+                return null;
+            }
+
+            // The end is where the scanner stopped, the start often only where the surrounding block began.
+            Mark at = e.End.Line > e.Start.Line ? e.End : e.Start;
+            int line = (int)Math.Clamp(at.Line, 1, int.MaxValue);
+            errors.Add(new(new(source, line), $"not valid YAML at column {at.Column}: {OneLine(e.Message)}"));
             return null;
         }
     }
@@ -107,6 +116,21 @@ internal static class ConfigTree
         }
 
         return all;
+    }
+
+    private static int? TabLine(string text)
+    {
+        int number = 0;
+        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
+        {
+            number++;
+            if (line.TrimStart(' ') is ['\t', ..])
+            {
+                return number;
+            }
+        }
+
+        return null;
     }
 
     internal static string Reason(Exception e) => e switch

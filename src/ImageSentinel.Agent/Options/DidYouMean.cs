@@ -13,7 +13,10 @@ internal static class DidYouMean
         int least = Math.Max(1, written.Length / 3) + 1;
         foreach (string word in known)
         {
-            int distance = Distance(Plain(written), Plain(word));
+            string a = Plain(written);
+            string b = Plain(word);
+            // Another ending of the same word ("enforce" for "enforcing") is nearer than its letters count.
+            int distance = Distance(a, b) - (a.AsSpan().CommonPrefixLength(b) >= 5 ? 1 : 0);
             if (distance < least)
             {
                 (best, least) = (word, distance);

@@ -24,9 +24,6 @@ internal sealed class SectionReader
         }
     }
 
-    /// <summary>True when the section itself is written somewhere, even if empty.</summary>
-    public ConfigOrigin Origin => _map.Origin;
-
     public T? Get<T>(ValueSetting<T> setting)
         => TryGet(setting, out T? value) ? value : setting.Default;
 
@@ -103,6 +100,9 @@ internal sealed class SectionReader
 
     /// <summary>True when the key is written, well or badly.</summary>
     public bool Has(Setting setting) => _map.Find(setting.Key) is { Value: not ConfigScalar { IsNull: true } };
+
+    /// <summary>True when the key is written as a list without an entry.</summary>
+    public bool IsEmptyList(Setting setting) => _map.Find(setting.Key)?.Value is ConfigList { Items: [] };
 
     /// <summary>Adds an error at the key, or at the section when the key is absent.</summary>
     public void Complain(Setting setting, string message)

@@ -18,6 +18,7 @@ internal sealed class FindingLines
     private readonly bool _interactive;
     private readonly RecentMap<string, Severity> _shown = new(Remembered);
     private readonly RecentMap<string, Build> _builds = new(256);
+    private readonly CoverageWatch _coverage = new();
 
     public FindingLines(TextWriter writer, bool isTerminal)
     {
@@ -35,6 +36,13 @@ internal sealed class FindingLines
                 break;
             case OutputRecord.PayloadOneofCase.Finding:
                 Show(record.Finding);
+                break;
+            case OutputRecord.PayloadOneofCase.Coverage:
+                foreach (Notice notice in _coverage.Compare(record.Coverage))
+                {
+                    Show(notice);
+                }
+
                 break;
         }
 

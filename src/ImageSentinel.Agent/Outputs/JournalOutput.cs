@@ -30,6 +30,7 @@ public sealed class JournalOutput(IJournal journal) : IRecordOutput
     private const string Identifier = "imagesentinel";
 
     private readonly RecentMap<string, Build> _builds = new(256);
+    private readonly CoverageWatch _coverage = new();
 
     public string Name => "journald";
 
@@ -52,6 +53,14 @@ public sealed class JournalOutput(IJournal journal) : IRecordOutput
                     }
 
                     break;
+
+                case OutputRecord.PayloadOneofCase.Coverage:
+                    foreach (Notice notice in _coverage.Compare(record.Coverage))
+                    {
+                        Tell(notice);
+                    }
+
+                    break;
             }
         }
     }
@@ -68,14 +77,14 @@ public sealed class JournalOutput(IJournal journal) : IRecordOutput
         BuildStep? step = build?.Steps.FirstOrDefault(candidate => candidate.Id == finding.StepId);
         Egress? egress = finding.Evidence.FirstOrDefault(evidence => evidence.Egress is not null)?.Egress;
         return Start(JournalIds.Finding, SeverityTable.Of(finding.Severity).SyslogPriority, FindingSentence.Of(finding, build))
-            .Add("IMAGESENTINEL_FINDING_UID", finding.Uid)
+            .Add("IMAGESENTINEL_FINDING_UID", Printable.Line(finding.Uid, 64))
             .Add("IMAGESENTINEL_ACTIVITY", finding.Activity.ToString().ToLowerInvariant())
-            .Add("IMAGESENTINEL_DETECTOR", finding.Detector)
+            .Add("IMAGESENTINEL_DETECTOR", Printable.Line(finding.Detector, 64))
             .Add("IMAGESENTINEL_SEVERITY", SeverityTable.Of(finding.Severity).Word)
-            .Add("IMAGESENTINEL_TECHNIQUE", string.Join(' ', finding.Techniques.Select(technique => technique.TechniqueId)))
-            .Add("IMAGESENTINEL_BUILD_ID", finding.BuildId)
-            .Add("IMAGESENTINEL_STEP", step is null ? finding.StepId : FindingSentence.StepName(step))
-            .Add("IMAGESENTINEL_IMAGE", build is null ? finding.ImageId : Image(build, finding.ImageId))
+            .Add("IMAGESENTINEL_TECHNIQUE", Printable.Line(string.Join(' ', finding.Techniques.Select(technique => technique.TechniqueId)), 256))
+            .Add("IMAGESENTINEL_BUILD_ID", Printable.Line(finding.BuildId, 128))
+            .Add("IMAGESENTINEL_STEP", step is null ? Printable.Line(finding.StepId, 128) : FindingSentence.StepName(step))
+            .Add("IMAGESENTINEL_IMAGE", build is null ? Printable.Line(finding.ImageId, 128) : Image(build, finding.ImageId))
             .Add("IMAGESENTINEL_DEST_IP", egress is null ? null : Printable.Line(egress.Address, 128))
             .Add("IMAGESENTINEL_DEST_PORT", egress is { Port: > 0 } ? egress.Port.ToString(System.Globalization.CultureInfo.InvariantCulture) : null)
             .Add("IMAGESENTINEL_JSON", RecordJson.Line(finding));
@@ -93,7 +102,7 @@ public sealed class JournalOutput(IJournal journal) : IRecordOutput
         string client = build.Clients.FirstOrDefault() is { } first ? $", asked for by {FindingSentence.ClientName(first)}" : "";
         string message = $"{FindingSentence.BuildName(build)} ended: {BuildWords.Result(build.Result)}, verdict {BuildWords.Verdict(build.Verdict)}{client}";
         return Start(JournalIds.BuildEnded, priority, message)
-            .Add("IMAGESENTINEL_BUILD_ID", build.Id)
+            .Add("IMAGESENTINEL_BUILD_ID", Printable.Line(build.Id, 128))
             .Add("IMAGESENTINEL_VERDICT", BuildWords.Verdict(build.Verdict))
             .Add("IMAGESENTINEL_IMAGE", Image(build, ""))
             .Add("IMAGESENTINEL_JSON", RecordJson.Line(build));

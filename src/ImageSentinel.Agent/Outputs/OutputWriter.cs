@@ -65,6 +65,19 @@ public sealed partial class OutputWriter : IAsyncDisposable
     /// <summary>SIGHUP: files are opened again before the next record.</summary>
     public void Reopen() => _queue.Writer.TryWrite(ReopenRequest.Instance);
 
+    /// <summary>Completes when everything written before has been handed to every output.</summary>
+    public Task FlushAsync()
+    {
+        var flush = new FlushRequest();
+        if (!_queue.Writer.TryWrite(flush))
+        {
+            // Full or closed: then the outputs are behind, and waiting for them is what the caller wanted to bound anyway.
+            return _done.Task.IsCompleted ? Task.CompletedTask : WriteWhenRoom(flush);
+        }
+
+        return flush.Done.Task;
+    }
+
     /// <summary>Another list of outputs from here on. Those no longer in it are disposed, those that stay keep their state.</summary>
     public void Replace(IReadOnlyList<IRecordOutput> outputs) => _queue.Writer.TryWrite(new ReplaceRequest(outputs));
 
@@ -73,6 +86,19 @@ public sealed partial class OutputWriter : IAsyncDisposable
     {
         _queue.Writer.TryComplete();
         await _done.Task.ConfigureAwait(false);
+    }
+
+    private async Task WriteWhenRoom(FlushRequest flush)
+    {
+        try
+        {
+            await _queue.Writer.WriteAsync(flush).ConfigureAwait(false);
+            await flush.Done.Task.ConfigureAwait(false);
+        }
+        catch (ChannelClosedException)
+        {
+            await _done.Task.ConfigureAwait(false);
+        }
     }
 
     private void Run()
@@ -96,6 +122,10 @@ public sealed partial class OutputWriter : IAsyncDisposable
                         case ReopenRequest:
                             WriteBatch(batch);
                             Each(slot => slot.Output.Reopen(), records: 0);
+                            break;
+                        case FlushRequest flush:
+                            WriteBatch(batch);
+                            flush.Done.SetResult();
                             break;
                         case ReplaceRequest replace:
                             WriteBatch(batch);
@@ -212,6 +242,11 @@ public sealed partial class OutputWriter : IAsyncDisposable
     }
 
     private sealed record ReplaceRequest(IReadOnlyList<IRecordOutput> Outputs);
+
+    private sealed class FlushRequest
+    {
+        public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
 
     private sealed class ReopenRequest
     {
