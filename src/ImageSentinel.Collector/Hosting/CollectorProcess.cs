@@ -52,7 +52,8 @@ internal static partial class CollectorProcess
         builder.Services.AddSingleton(options).AddSingleton(time)
             .AddSingleton(_ => database) // by factory, so that the container disposes it
             .AddSingleton<RecordStore>().AddSingleton<RecordReader>()
-            .AddSingleton<RecordFeed>().AddSingleton<AgentStreams>();
+            .AddSingleton<RecordFeed>().AddSingleton<AgentStreams>()
+            .AddHostedService<Retention>().AddHostedService<SilenceWatch>();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainLimit);
         builder.Services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = FindingIngest.MaximumMessageSize);
         builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options, certificate));

@@ -70,6 +70,17 @@ internal sealed class RecordReader(StoreDatabase database)
                 row.GetInt64(6)),
             ("$limit", limit));
 
+    public List<(string HostId, string Hostname, DateTimeOffset LastSeen)> LastWords()
+        => Query(
+            "SELECT host_id, hostname, last_seen FROM hosts",
+            row => (row.GetString(0), row.GetString(1), DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(2))));
+
+    /// <summary>Bytes of the database that hold something.</summary>
+    public long SizeInUse()
+        => Query(
+            "SELECT (p.page_count - f.freelist_count) * s.page_size FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s",
+            row => row.GetInt64(0)).Single();
+
     /// <summary>How many findings of each severity belong to these builds.</summary>
     public Dictionary<string, int> FindingsPerBuild(IEnumerable<string> buildIds)
     {

@@ -19,6 +19,7 @@ public sealed record IndexModel(
     string Severity,
     string Verdict,
     string? StoreFailure,
+    long Removed,
     TimeSpan SilentAfter,
     DateTimeOffset Now)
 {

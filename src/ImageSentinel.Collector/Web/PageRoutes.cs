@@ -39,6 +39,7 @@ internal static class PageRoutes
             severity,
             verdict,
             context.RequestServices.GetRequiredService<RecordStore>().Failure,
+            reader.Counter(Retention.RemovedCounter),
             Options(context).SilentAfter,
             Now(context))));
     }

@@ -159,6 +159,14 @@ internal static class Story
         return string.Join(", ", parts.Where(part => part.Length > 0));
     }
 
+    public static string Activity(Activity activity) => activity switch
+    {
+        V1.Activity.Create => "new",
+        V1.Activity.Update => "updated",
+        V1.Activity.Close => "closed",
+        _ => "state not told",
+    };
+
     public static string Technique(Technique technique)
         => $"{technique.TechniqueId} {technique.TechniqueName} ({technique.TacticId} {technique.TacticName}, ATT&CK {technique.AttackVersion})";
 

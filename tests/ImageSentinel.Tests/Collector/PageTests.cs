@@ -66,10 +66,10 @@ public sealed partial class PageTests
         string[] story =
         [
             "critical", "Build step fetched and ran a program", "Step 2 of 2 of shop/web:latest fetched", "2026-11-22T03:04:08Z",
-            "T1612 Build Image on Host", "Next steps", "docker image rm shop/web:latest", "Evidence", "Who asked", "www-data", "over unix", "others were possible",
+            "T1612 Build Image on Host", "Evidence", "Who asked", "www-data", "over unix", "others were possible",
             "What was asked for", "buildkit", "docker.io/library/alpine:3.20", "What the steps did", "step 1 of 2", "from cache, nothing ran",
             "step 2 of 2", "exit 0", "3.0 s", "never seen", "cdn.example (203.0.113.66:8080)", "3 attempts", "91234 received", "wget -q", "pid 4711",
-            "/usr/local/bin/x", "and ran it", "What came out", "sha256:feedbeef0123456789", "What could be seen", "7 events were lost", "nf_conntrack_acct=0",
+            "/usr/local/bin/x", "and ran it", "What came out", "sha256:feedbeef0123456789", "What could be seen", "7 events were lost", "nf_conntrack_acct=0", "Next steps", "docker image rm shop/web:latest",
         ];
         int at = 0;
         foreach (string part in story)
