@@ -15,7 +15,7 @@ public sealed class KernelFuzzTests
     [TestCaseSource(nameof(Targets))]
     public void Damaged_input_never_throws(string target) => Run(target, Short);
 
-    [Explicit("minutes")]
+    [Explicit("a million inputs each")]
     [Category("Fuzz")]
     [TestCaseSource(nameof(Targets))]
     public void A_million_damaged_inputs_never_throw(string target) => Run(target, Long);
