@@ -31,6 +31,7 @@ internal static class Program
             Parts = parts,
             Replay = new ReplayRunner(),
             Recorder = new Recorder(),
+            Doctor = new Doctor(),
         };
         return await new CommandLine(context).InvokeAsync(arguments, stop.Token).ConfigureAwait(false);
     }

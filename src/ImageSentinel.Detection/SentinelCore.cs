@@ -310,7 +310,7 @@ public sealed class SentinelCore : IDomainEvents
         }
     }
 
-    private void OnContainerRuntime(ProcessNode node, ContainerScope container, Stamp at)
+    private static void OnContainerRuntime(ProcessNode node, ContainerScope container, Stamp at)
     {
         if (!RuncCommand.TryParse(node.Arguments, out RuncCommand command))
         {
@@ -323,7 +323,7 @@ public sealed class SentinelCore : IDomainEvents
         }
         else if (command.Verb == RuncVerb.Delete)
         {
-            _classic.Deleted(container, at);
+            ClassicTracker.Deleted(container, at);
         }
     }
 

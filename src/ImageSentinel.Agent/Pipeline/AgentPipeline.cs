@@ -153,22 +153,13 @@ internal sealed class AgentPipeline : IAgentPipeline
     private async Task ProveAsync(SelfTestTap tap, CancellationToken cancellation)
     {
         EngineFact[] reachable = [.. _engines.Found.Where(static e => e.Reachable)];
-        var plan = new SelfTestPlan
-        {
-            Audit = IsOn(_sensors.Audit),
-            Processes = IsOn(_sensors.Processes),
-            DataRoots = IsOn(_sensors.Layers) ? reachable.ToDictionary(static e => (byte)e.Index, static e => e.DataRoot) : [],
-            Engines = IsOn(_sensors.Audit) ? reachable.ToDictionary(static e => e.DaemonPid, static e => e.Socket) : [],
-        };
-        IReadOnlyList<SensorProof> proofs = await SelfTest.RunAsync(tap, plan, cancellation).ConfigureAwait(false);
+        IReadOnlyList<SensorProof> proofs = await SelfTest.RunAsync(tap, SelfTestPlans.For(_sensors, reachable), cancellation).ConfigureAwait(false);
         _sensors.Prove(proofs);
         foreach (SensorProof proof in proofs.Where(static p => p is { Sensor: "engine", Delivers: false }))
         {
             LookupService.Tell(_queue, new SensorFact("engine", "degraded", proof.Reason, 0, 0, 0, 0));
         }
     }
-
-    private static bool IsOn(ISensor? sensor) => sensor is not null && sensor.Status.Health != SensorHealth.Off;
 
     private static string? NullIfEmpty(string text) => text.Length == 0 ? null : text;
 

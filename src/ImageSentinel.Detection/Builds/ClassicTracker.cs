@@ -111,7 +111,7 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
     public static void ChildEnded(BuildStep step, ProcessNode node, Stamp at) => step.LastChild = (node.ExitStatus, at);
 
     /// <summary>The runtime is told to remove a container: whatever ran in it is over.</summary>
-    public void Deleted(ContainerScope scope, Stamp at)
+    public static void Deleted(ContainerScope scope, Stamp at)
     {
         if (scope.Step is { } step)
         {
