@@ -8,12 +8,34 @@ using static ImageSentinel.Kernel.Numbers.NetlinkConstants;
 
 namespace ImageSentinel.Sensors.Audit;
 
+/// <summary>The kernel's audit system as the sensor asks it. One implementation is the kernel; tests script another, since
+/// a locked or switched-off audit cannot be had on a machine that others use.</summary>
+internal interface IAuditControl : IDisposable
+{
+    /// <exception cref="LinuxException">EPERM without CAP_AUDIT_CONTROL or outside the host's pid namespace;
+    /// ECONNREFUSED in another user namespace.</exception>
+    AuditStatus GetStatus();
+
+    /// <summary>Changes what <paramref name="mask"/> names and nothing else.</summary>
+    /// <returns>0, or the errno of the refusal.</returns>
+    int Set(uint mask, AuditStatus values);
+
+    /// <inheritdoc cref="Set"/>
+    int AddRule(AuditRule rule);
+
+    /// <inheritdoc cref="Set"/>
+    int DeleteRule(AuditRule rule);
+
+    /// <summary>Every rule of the host, whoever added it.</summary>
+    IReadOnlyList<AuditRule> ListRules();
+}
+
 /// <summary>Asks the kernel's audit system and waits for the answer. One request at a time; callable from any thread.</summary>
 /// <remarks>
 /// Owns a socket of its own: records never arrive here, so an answer cannot queue behind a flood. The kernel answers
 /// AUDIT_GET and AUDIT_LIST_RULES from a thread of its own, before or after the acknowledgement.
 /// </remarks>
-internal sealed class AuditControl : IDisposable
+internal sealed class AuditControl : IAuditControl
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
 
@@ -32,8 +54,6 @@ internal sealed class AuditControl : IDisposable
         return new AuditControl(socket);
     }
 
-    /// <exception cref="LinuxException">EPERM without CAP_AUDIT_CONTROL or outside the host's pid namespace;
-    /// ECONNREFUSED in another user namespace.</exception>
     public AuditStatus GetStatus()
     {
         AuditStatus status = default;
@@ -44,8 +64,6 @@ internal sealed class AuditControl : IDisposable
             : throw new LinuxException("AUDIT_GET", errno == 0 ? Errno.EINVAL : errno);
     }
 
-    /// <summary>Changes what <paramref name="mask"/> names and nothing else.</summary>
-    /// <returns>0, or the errno of the refusal.</returns>
     public int Set(uint mask, AuditStatus values)
     {
         Span<byte> payload = stackalloc byte[AuditStatus.Size];
@@ -53,13 +71,10 @@ internal sealed class AuditControl : IDisposable
         return Request(AUDIT_SET, payload, expected: 0, null);
     }
 
-    /// <inheritdoc cref="Set"/>
     public int AddRule(AuditRule rule) => Request(AUDIT_ADD_RULE, rule.Encode(adding: true), expected: 0, null);
 
-    /// <inheritdoc cref="Set"/>
     public int DeleteRule(AuditRule rule) => Request(AUDIT_DEL_RULE, rule.Encode(adding: false), expected: 0, null);
 
-    /// <summary>Every rule of the host, whoever added it.</summary>
     public IReadOnlyList<AuditRule> ListRules()
     {
         var rules = new List<AuditRule>();

@@ -16,7 +16,7 @@ namespace ImageSentinel.Sensors.Audit;
 /// the role is asked for and given back through it. Called under the sensor's lock.
 /// </remarks>
 internal sealed class AuditReadingPart(
-    AuditSensorOptions options, ISensorQueue queue, LossLedger ledger, Action<Exception> onFailure) : IDisposable
+    AuditSensorOptions options, ISensorQueue queue, LossLedger ledger, Action<Exception> onFailure, Action onRoleWanted) : IDisposable
 {
     private NetlinkPump? _pump;
 
@@ -43,54 +43,83 @@ internal sealed class AuditReadingPart(
 
     /// <summary>Looks whether the role changed hands.</summary>
     /// <returns>See <see cref="ForeignOwner"/>.</returns>
-    public int? Follow(in AuditStatus now, Action<string> tampered)
+    public int? Follow(in AuditStatus now)
     {
-        int? foreign = ForeignOwner(now);
+        // The kernel drops a daemon whose socket stayed full. Multicast has no such rule, and one change is enough.
         if (Kind == AuditReading.Owner && now.OwnerProcessId != (uint)Environment.ProcessId)
         {
-            if (foreign is not null)
-            {
-                tampered($"process {foreign} took the audit daemon's role; reading by multicast now");
-            }
-
-            // The kernel also drops a daemon that was too slow. Multicast has no such rule, and one change is enough.
-            _pump?.Dispose();
-            ReadMulticast();
+            Yield();
         }
 
-        return foreign;
+        return ForeignOwner(now);
+    }
+
+    /// <summary>Gives the role back and reads by multicast from now on. Nothing is lost; some records come twice.</summary>
+    public void Yield()
+    {
+        if (Kind == AuditReading.Owner)
+        {
+            NetlinkPump? owner = _pump;
+            ReadMulticast();
+            Release(owner);
+        }
     }
 
     public void Dispose()
     {
-        if (_pump is not { } pump)
-        {
-            return;
-        }
-
+        NetlinkPump? pump = _pump;
         _pump = null;
         if (Kind == AuditReading.Owner)
         {
-            try
-            {
-                Span<byte> message = stackalloc byte[NetlinkFrame.HeaderSize + AuditStatus.Size];
-                Register(message, ownerPid: 0, acknowledge: false);
-                pump.Socket.Send(message);
-            }
-            catch (LinuxException)
-            {
-                // Closing the socket below ends the role at the kernel's next record.
-            }
+            Release(pump);
+        }
+        else
+        {
+            pump?.Dispose();
+        }
+    }
+
+    private static void Release(NetlinkPump? owner)
+    {
+        try
+        {
+            // Only the registered socket may; if the kernel has another by now, it refuses and that is right.
+            Span<byte> message = stackalloc byte[NetlinkFrame.HeaderSize + AuditStatus.Size];
+            Register(message, ownerPid: 0, acknowledge: false);
+            owner?.Socket.Send(message);
+        }
+        catch (LinuxException)
+        {
+            // Closing the socket below ends the role at the kernel's next record.
         }
 
-        pump.Dispose();
+        owner?.Dispose();
     }
 
     private void ReadMulticast()
     {
         NetlinkSocket socket = NetlinkSocket.Open(NetlinkFamily.Audit, groups: 1u << (int)(AUDIT_NLGRP_READLOG - 1));
         Kind = AuditReading.Multicast;
-        Pump(socket);
+        Pump(socket, peek: null);
+    }
+
+    // A daemon that starts while we have the role is refused by the kernel (EEXIST) and gives up; the kernel tells us,
+    // "op=set audit_pid=N old=OURS … res=0". Its second attempt, which service managers make, finds the role free.
+    private void LookForSomebodyWhoWantsTheRole(ReadOnlySpan<byte> batch)
+    {
+        while (batch.Length > sizeof(uint) + NetlinkFrame.HeaderSize)
+        {
+            int length = BinaryPrimitives.ReadInt32LittleEndian(batch);
+            ReadOnlySpan<byte> datagram = batch.Slice(sizeof(uint), length);
+            if (BinaryPrimitives.ReadUInt16LittleEndian(datagram[sizeof(uint)..]) == AUDIT_CONFIG_CHANGE
+                && datagram.IndexOf(" op=set audit_pid="u8) >= 0
+                && datagram.IndexOf(" res=0"u8) >= 0)
+            {
+                onRoleWanted();
+            }
+
+            batch = batch[(sizeof(uint) + length)..];
+        }
     }
 
     private bool TryOwn()
@@ -108,7 +137,7 @@ internal sealed class AuditReadingPart(
         }
 
         Kind = AuditReading.Owner;
-        Pump(socket);
+        Pump(socket, LookForSomebodyWhoWantsTheRole);
         return true;
     }
 
@@ -147,10 +176,10 @@ internal sealed class AuditReadingPart(
         new AuditStatus { OwnerProcessId = ownerPid }.WriteSet(message[NetlinkFrame.HeaderSize..], AUDIT_STATUS_PID);
     }
 
-    private void Pump(NetlinkSocket socket)
+    private void Pump(NetlinkSocket socket, BatchPeek? peek)
     {
         socket.SetReceiveBuffer(options.ReceiveBuffer);
-        _pump = new NetlinkPump(SensorKind.Audit, socket, queue, ledger, "is-audit", onFailure);
+        _pump = new NetlinkPump(SensorKind.Audit, socket, queue, ledger, "is-audit", onFailure) { Peek = peek };
         _pump.Start();
     }
 }

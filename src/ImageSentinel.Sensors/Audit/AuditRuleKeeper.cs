@@ -5,7 +5,7 @@ namespace ImageSentinel.Sensors.Audit;
 
 /// <summary>Adds our rules, keeps them there, takes them away. Touches no rule that is not ours to the last byte.</summary>
 /// <remarks>One thread at a time; the sensor's lock sees to it.</remarks>
-internal sealed class AuditRuleKeeper(AuditControl control)
+internal sealed class AuditRuleKeeper(IAuditControl control)
 {
     private readonly List<AuditRule> _wanted = [];
     private readonly List<AuditRule> _added = [];

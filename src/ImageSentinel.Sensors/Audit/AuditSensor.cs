@@ -16,12 +16,13 @@ public sealed class AuditSensor : ISensor
 {
     private readonly AuditSensorOptions _options;
     private readonly Action<SensorNotice>? _onNotice;
+    private readonly Func<IAuditControl> _openControl;
     private readonly LossLedger _ledger = new();
     private readonly StatusCell _status;
     private readonly Lock _lock = new();
     private readonly List<WatchedEngine> _engines = [];
     private readonly AuditFindings _findings = new();
-    private AuditControl? _control;
+    private IAuditControl? _control;
     private AuditRuleKeeper? _rules;
     private AuditSettings? _settings;
     private AuditReadingPart? _reading;
@@ -33,8 +34,14 @@ public sealed class AuditSensor : ISensor
     /// <param name="options">What the sensor may do here.</param>
     /// <param name="onNotice">Told of status changes, tampering and kernel losses; called on the sensor's threads.</param>
     public AuditSensor(AuditSensorOptions options, Action<SensorNotice>? onNotice = null)
+        : this(options, onNotice, AuditControl.Open)
+    {
+    }
+
+    internal AuditSensor(AuditSensorOptions options, Action<SensorNotice>? onNotice, Func<IAuditControl> openControl)
     {
         ArgumentNullException.ThrowIfNull(options);
+        _openControl = openControl;
         _options = options;
         _onNotice = onNotice;
         _status = new StatusCell(Name, onNotice);
@@ -127,12 +134,13 @@ public sealed class AuditSensor : ISensor
 
     private void Open(ISensorQueue queue)
     {
-        _control = AuditControl.Open();
+        _control = _openControl();
         _last = _control.GetStatus();
         _settings = new AuditSettings(_control, _last);
 
         // The reader first: rules start a stream that somebody must already be draining.
-        _reading = new AuditReadingPart(_options, queue, _ledger, e => _findings.Set("reader", $"reading stopped: {e.Message}"));
+        _reading = new AuditReadingPart(
+            _options, queue, _ledger, e => _findings.Set("reader", $"reading stopped: {e.Message}"), YieldSoon);
         _reading.Start(_last);
         ForeignOwner = AuditReadingPart.ForeignOwner(_last);
         _settings.Prepare(_options, hasForeignOwner: ForeignOwner is not null);
@@ -201,7 +209,8 @@ public sealed class AuditSensor : ISensor
 
     private static string EngineFinding(WatchedEngine engine) => $"engine-{engine.DeviceMajor}:{engine.DeviceMinor}:{engine.Inode}";
 
-    private void Poll()
+    /// <summary>One look at the kernel's audit; the timer's, and a test's.</summary>
+    internal void Poll()
     {
         lock (_lock)
         {
@@ -216,7 +225,7 @@ public sealed class AuditSensor : ISensor
                 NoticeLoss(now);
                 NoticeSettings(now);
                 NoticeRules();
-                ForeignOwner = _reading!.Follow(now, Tamper);
+                ForeignOwner = _reading!.Follow(now);
                 _last = now;
                 _findings.Clear("poll");
             }
@@ -228,6 +237,23 @@ public sealed class AuditSensor : ISensor
             Tell();
         }
     }
+
+    // From the reading thread, which the change of hands must wait for: so on another one.
+    private void YieldSoon() => ThreadPool.QueueUserWorkItem(static sensor =>
+    {
+        lock (sensor._lock)
+        {
+            try
+            {
+                sensor._reading?.Yield();
+            }
+            catch (LinuxException e)
+            {
+                sensor._findings.Set("reader", $"the audit daemon's role could not be given back: {e.Message}");
+                sensor.Tell();
+            }
+        }
+    }, this, preferLocal: false);
 
     private void NoticeLoss(in AuditStatus now)
     {

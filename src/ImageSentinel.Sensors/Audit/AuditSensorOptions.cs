@@ -19,6 +19,10 @@ public sealed class AuditSensorOptions
     /// <summary>The kernel's backlog is raised to this many records if it is smaller, and put back at exit.</summary>
     public uint BacklogLimit { get; set; } = 8192;
 
+    /// <summary>Longest time, in jiffies, for which the kernel may hold a process whose record finds the backlog full, while
+    /// no other audit daemon is there to want more. Put back at exit.</summary>
+    public uint BacklogWaitTime { get; set; }
+
     /// <summary>How often the kernel's audit status and our rules are looked at.</summary>
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(2);
 

@@ -5,7 +5,7 @@ namespace ImageSentinel.Sensors.Audit;
 
 /// <summary>The audit settings of the host that we change, and how they were.</summary>
 /// <remarks>Puts a setting back only while it still has the value that we gave it: whoever changed it later meant it.</remarks>
-internal sealed class AuditSettings(AuditControl control, AuditStatus before)
+internal sealed class AuditSettings(IAuditControl control, AuditStatus before)
 {
     /// <summary>audit_enabled=2: nothing can be changed until reboot.</summary>
     public const uint Locked = 2;
@@ -37,10 +37,10 @@ internal sealed class AuditSettings(AuditControl control, AuditStatus before)
 
         // A full backlog holds every audited process, by default for a minute. An audit daemon may want that; we would
         // rather lose records, which are counted, than stall the host.
-        if (!hasForeignOwner && before.BacklogWaitTime != 0
-            && Set(AUDIT_STATUS_BACKLOG_WAIT_TIME, new AuditStatus { BacklogWaitTime = 0 }))
+        if (!hasForeignOwner && before.BacklogWaitTime > options.BacklogWaitTime
+            && Set(AUDIT_STATUS_BACKLOG_WAIT_TIME, new AuditStatus { BacklogWaitTime = options.BacklogWaitTime }))
         {
-            _waitTimeSet = 0;
+            _waitTimeSet = options.BacklogWaitTime;
         }
     }
 

@@ -18,6 +18,9 @@ internal sealed class NetlinkPump : IDisposable
     /// <summary>Above it, let records gather: one wake-up and one system call per hundred records instead of per two.</summary>
     private static readonly TimeSpan s_gathering = TimeSpan.FromMicroseconds(300);
 
+    /// <summary>On stop, what already waits is still delivered, up to this many reads: a flood must not hold a stop up.</summary>
+    private const int LastReads = 64;
+
     private readonly SensorKind _kind;
     private readonly NetlinkSocket _socket;
     private readonly ISensorQueue _queue;
@@ -48,13 +51,16 @@ internal sealed class NetlinkPump : IDisposable
     /// <summary>The socket, for requests; sending beside the reading thread is safe.</summary>
     public NetlinkSocket Socket => _socket;
 
+    /// <summary>Called on the reading thread with each batch before it is handed over; must only look, and be quick.</summary>
+    public BatchPeek? Peek { get; init; }
+
     public void Start()
     {
         _started = true;
         _thread.Start();
     }
 
-    /// <summary>Stops the thread, delivers nothing more, closes the socket.</summary>
+    /// <summary>Stops the thread once what waits in the socket is delivered, and closes the socket.</summary>
     public void Dispose()
     {
         _stop.Signal();
@@ -85,28 +91,7 @@ internal sealed class NetlinkPump : IDisposable
         PollResult woken = PollResult.Readable;
         while (woken != PollResult.Woken)
         {
-            NetlinkReceipt receipt = reader.Receive();
-            if (receipt.Overflowed)
-            {
-                _ledger.Overflowed();
-                _holePending = true;
-            }
-
-            if (receipt.Foreign > 0)
-            {
-                _ledger.FromProcesses(receipt.Foreign);
-            }
-
-            if (receipt.Truncated > 0)
-            {
-                _ledger.Moved(receipt.Truncated, queued: false);
-            }
-
-            if (receipt.Records > 0 || receipt.Truncated > 0 || _holePending)
-            {
-                Deliver(reader, receipt);
-            }
-
+            NetlinkReceipt receipt = Read(reader);
             woken = receipt switch
             {
                 { More: true } => _socket.Wait(_stop, TimeSpan.Zero),
@@ -114,6 +99,37 @@ internal sealed class NetlinkPump : IDisposable
                 _ => _socket.Wait(_stop, Timeout.InfiniteTimeSpan),
             };
         }
+
+        for (int i = 0; i < LastReads && Read(reader).Records > 0; i++)
+        {
+        }
+    }
+
+    private NetlinkReceipt Read(NetlinkReader reader)
+    {
+        NetlinkReceipt receipt = reader.Receive();
+        if (receipt.Overflowed)
+        {
+            _ledger.Overflowed();
+            _holePending = true;
+        }
+
+        if (receipt.Foreign > 0)
+        {
+            _ledger.FromProcesses(receipt.Foreign);
+        }
+
+        if (receipt.Truncated > 0)
+        {
+            _ledger.Moved(receipt.Truncated, queued: false);
+        }
+
+        if (receipt.Records > 0 || receipt.Truncated > 0 || _holePending)
+        {
+            Deliver(reader, receipt);
+        }
+
+        return receipt;
     }
 
     // A batch without bytes is a batch too: it says that something is missing and nothing followed yet.
@@ -125,7 +141,11 @@ internal sealed class NetlinkPump : IDisposable
         _holePending = false;
         var item = new SensorItem(
             _kind, Clocks.BootNanoseconds, Clocks.WallNanoseconds, buffer, length, Pooled: true, LostBefore: hole);
+        Peek?.Invoke(item.Span);
         bool queued = _queue.TryWrite(item, receipt.Records);
         _ledger.Moved(receipt.Records, queued);
     }
 }
+
+/// <summary>Looks at a batch of length-prefixed datagrams.</summary>
+internal delegate void BatchPeek(ReadOnlySpan<byte> batch);

@@ -173,6 +173,96 @@ public sealed class AuditSensorTests
         }
     }
 
+    [Test]
+    public async Task Owner_of_the_daemon_role_gets_the_records_and_gives_the_role_back()
+    {
+        using var control = AuditControl.Open();
+        Assume.That(control.GetStatus().OwnerProcessId, Is.Zero, "somebody has the role on this machine");
+        var queue = new CollectingQueue();
+        await using (var sensor = new AuditSensor(new AuditSensorOptions { Reading = AuditReading.Owner }))
+        {
+            sensor.Start(queue);
+            using Process child = Process.Start("/bin/bash", ["-c", "exec 3<>/dev/udp/127.0.0.1/9"]);
+            await child.WaitForExitAsync();
+            bool seen = queue.WaitFor(items => Texts(items).Any(t => t.Contains($"pid={child.Id} ", StringComparison.Ordinal) && t.Contains("syscall=42", StringComparison.Ordinal)));
+
+            using (Assert.EnterMultipleScope())
+            {
+                Assert.That(sensor.Status.Health, Is.EqualTo(SensorHealth.Active), sensor.Status.Reason);
+                Assert.That(sensor.Reading, Is.EqualTo(AuditReading.Owner));
+                Assert.That(control.GetStatus().OwnerProcessId, Is.EqualTo((uint)Environment.ProcessId));
+                Assert.That(seen, Is.True);
+            }
+        }
+
+        Assert.That(control.GetStatus().OwnerProcessId, Is.Zero);
+    }
+
+    [Test]
+    public async Task Living_owner_of_the_daemon_role_keeps_it()
+    {
+        using var control = AuditControl.Open();
+        Assume.That(control.GetStatus().OwnerProcessId, Is.Zero, "somebody has the role on this machine");
+        await using var daemon = new AuditSensor(new AuditSensorOptions { Reading = AuditReading.Owner });
+        daemon.Start(new CollectingQueue());
+
+        // The same process: the kernel answers EEXIST to whoever is not the registered socket.
+        await using var second = new AuditSensor(new AuditSensorOptions { Reading = AuditReading.Owner });
+        second.Start(new CollectingQueue());
+
+        Assert.That((daemon.Reading, second.Reading), Is.EqualTo((AuditReading.Owner, AuditReading.Multicast)));
+    }
+
+    [Test]
+    public async Task Daemon_that_starts_later_gets_the_role_at_its_second_attempt_and_no_record_is_missed()
+    {
+        using var control = AuditControl.Open();
+        Assume.That(control.GetStatus().OwnerProcessId, Is.Zero, "somebody has the role on this machine");
+        var queue = new CollectingQueue();
+        await using var sensor = new AuditSensor(new AuditSensorOptions { Reading = AuditReading.Owner });
+        sensor.Start(queue);
+
+        // As auditd does: register, and after a refusal once more; then wait for its input to close.
+        using Process daemon = Process.Start(new ProcessStartInfo("/usr/bin/python3", ["-c", Daemon]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        string? answers = await daemon.StandardOutput.ReadLineAsync();
+        using Process child = Process.Start("/bin/bash", ["-c", "exec 3<>/dev/udp/127.0.0.1/9"]);
+        await child.WaitForExitAsync();
+        bool seen = queue.WaitFor(items => Texts(items).Any(t => t.Contains($"pid={child.Id} ", StringComparison.Ordinal) && t.Contains("syscall=42", StringComparison.Ordinal)));
+        uint owner = control.GetStatus().OwnerProcessId;
+        daemon.StandardInput.Close();
+        await daemon.WaitForExitAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(answers, Is.EqualTo("-17 0"));
+            Assert.That(owner, Is.EqualTo((uint)daemon.Id));
+            Assert.That(sensor.Reading, Is.EqualTo(AuditReading.Multicast));
+            Assert.That(sensor.Status.Health, Is.EqualTo(SensorHealth.Active), sensor.Status.Reason);
+            Assert.That(seen, Is.True);
+        }
+    }
+
+    private const string Daemon = """
+        import os, socket, struct, sys, time
+        s = socket.socket(16, socket.SOCK_RAW, 9)
+        s.settimeout(5)
+        def register(pid):
+            body = struct.pack('11I', 4, 0, 0, pid, 0, 0, 0, 0, 0, 0, 0)
+            s.send(struct.pack('IHHII', 16 + len(body), 1001, 5, 1, 0) + body)
+            while True:
+                answer = s.recv(16384)
+                if struct.unpack_from('H', answer, 4)[0] == 2:
+                    return struct.unpack_from('i', answer, 16)[0]
+        first = register(os.getpid())
+        second, tries = -17, 0
+        while second == -17 and tries < 100:
+            time.sleep(0.05)
+            second, tries = register(os.getpid()), tries + 1
+        print(first, second, flush=True)
+        sys.stdin.read()
+        register(0)
+        """;
+
     private static string[] Ours(AuditControl control, WatchedEngine engine)
     {
         IReadOnlyList<AuditRule> listed = control.ListRules();
