@@ -49,13 +49,13 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
         await using ControlServer control = await ControlServer.StartAsync(_options.ControlSocket, pipeline.State, history, loggers, cancellation).ConfigureAwait(false);
 
         using var reload = new Signal(System.Runtime.InteropServices.PosixSignal.SIGHUP, () => Reload(pipeline, writer, outputs, notifier));
+        using var collector = new CollectorWatch(pipeline.State, writer);
         ExitCode code = ExitCode.Success;
         try
         {
             await pipeline.StartAsync(cancellation).ConfigureAwait(false);
             string ready = Ready(pipeline.State);
-            writer.Tell(new Notice(NoticeKind.Ready, ready));
-            AgentReady(ready);
+            writer.Tell(new Notice(NoticeKind.Ready, $"ready: {ready}"));
             notifier.Ready(ready, () => pipeline.Progress);
             await pipeline.Completion.WaitAsync(cancellation).ConfigureAwait(false);
             PipelineEnded();
@@ -63,7 +63,7 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
-            Stopping();
+            // The ordinary end; what there is to say about it is said while stopping.
         }
         catch (Exception e) when (e is not CommandException)
         {
@@ -150,7 +150,6 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
             _options = fresh;
             string also = restart.Count > 0 ? $"; a restart is needed for {string.Join(", ", restart.Distinct())}" : "";
             writer.Tell(new Notice(NoticeKind.ConfigurationReloaded, $"configuration reloaded{also}"));
-            Reloaded(also);
         }
 #pragma warning disable CA1031 // A reload that fails half-way must not end the watching; it is told and the agent goes on.
         catch (Exception e)
@@ -178,12 +177,6 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
         }
     }
 
-    [LoggerMessage(1, LogLevel.Information, "ready: {What}")]
-    private partial void AgentReady(string what);
-
-    [LoggerMessage(2, LogLevel.Information, "stopping: draining what was read")]
-    private partial void Stopping();
-
     [LoggerMessage(3, LogLevel.Critical, "the pipeline ended by itself; the agent stops so that it can be restarted")]
     private partial void PipelineEnded();
 
@@ -198,9 +191,6 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
 
     [LoggerMessage(7, LogLevel.Error, "configuration not changed, the old one stays: {Problem}")]
     private partial void ConfigurationError(string problem);
-
-    [LoggerMessage(8, LogLevel.Information, "configuration reloaded{Also}")]
-    private partial void Reloaded(string also);
 
     [LoggerMessage(9, LogLevel.Error, "the configuration could not be reloaded")]
     private partial void ReloadFailed(Exception e);

@@ -11,6 +11,7 @@ internal sealed partial class OutputSet(IRecordOutput? spool, IRecordOutput hist
     private OutputOptions? _current;
     private IRecordOutput? _journal;
     private IRecordOutput? _lines;
+    private IRecordOutput? _log;
 
     public OutputWriter Start(OutputOptions options)
     {
@@ -42,6 +43,8 @@ internal sealed partial class OutputSet(IRecordOutput? spool, IRecordOutput hist
             };
         }
 
+        // Under systemd standard error is the journal as well; one entry of each is enough.
+        _log = _journal is not null && ServiceManager.IsService ? null : _log ?? new NoticeLog(loggers.CreateLogger<NoticeLog>());
         _current = options;
     }
 
@@ -62,7 +65,7 @@ internal sealed partial class OutputSet(IRecordOutput? spool, IRecordOutput hist
     // The spool first: what a person is shown is then already on its way to the collector.
     private List<IRecordOutput> List()
     {
-        IRecordOutput?[] all = [spool, history, _journal, _lines, terminal];
+        IRecordOutput?[] all = [spool, history, _journal, _lines, terminal, _log];
         return [.. all.OfType<IRecordOutput>()];
     }
 }

@@ -18,7 +18,6 @@ internal sealed class FindingLines
     private readonly bool _interactive;
     private readonly RecentMap<string, Severity> _shown = new(Remembered);
     private readonly RecentMap<string, Build> _builds = new(256);
-    private readonly CoverageWatch _coverage = new();
 
     public FindingLines(TextWriter writer, bool isTerminal)
     {
@@ -37,25 +36,9 @@ internal sealed class FindingLines
             case OutputRecord.PayloadOneofCase.Finding:
                 Show(record.Finding);
                 break;
-            case OutputRecord.PayloadOneofCase.Coverage:
-                foreach (Notice notice in _coverage.Compare(record.Coverage))
-                {
-                    Show(notice);
-                }
-
-                break;
         }
 
         _writer.Flush();
-    }
-
-    public void Show(Notice notice)
-    {
-        if (_interactive)
-        {
-            Line(DateTimeOffset.UtcNow, "note", Style.Plain, Printable.Sentence(notice.Message, 1000), new Style(decoration: Decoration.Dim));
-            _writer.Flush();
-        }
     }
 
     private void Show(Finding finding)

@@ -17,7 +17,5 @@ public sealed class TerminalOutput(TextWriter writer, bool isTerminal) : IRecord
         }
     }
 
-    public void Tell(Notice notice) => _lines.Show(notice);
-
     public void Dispose() => writer.Flush();
 }

@@ -24,11 +24,13 @@ internal sealed class FakePipeline(OutputWriter records) : IAgentPipeline, IAgen
 
     public bool Stopped { get; private set; }
 
+    public long Steps { get; set; } = 1;
+
     public Func<Task>? OnStop { get; set; }
 
     public IAgentState State => this;
 
-    public long Progress => 1;
+    public long Progress => Steps;
 
     public Task Completion => _completion.Task;
 
@@ -89,6 +91,9 @@ internal sealed class FakeAgent : IAgentParts, IAsyncDisposable
 
     public StringWriter Out { get; } = new();
 
+    /// <summary>What the next reload reads.</summary>
+    public string NextConfiguration { get; set; } = "";
+
     public AgentOptions Options => ConfigurationLoader.Defaults with
     {
         StateDirectory = Path.Combine(Folder, "state"),
@@ -109,7 +114,7 @@ internal sealed class FakeAgent : IAgentParts, IAsyncDisposable
 
     public async Task<FakePipeline> Start()
     {
-        var request = new RunRequest(Options, () => ConfigurationLoader.Parse("t.yaml", ""), Out, OutIsTerminal: false);
+        var request = new RunRequest(Options, () => ConfigurationLoader.Parse("t.yaml", NextConfiguration), Out, OutIsTerminal: false);
         _run = Task.Run(() => new AgentShell(request, this, NullLoggerFactory.Instance).RunAsync(_stop.Token));
         Task first = await Task.WhenAny(_created.Task, _run);
         if (first == _run)
