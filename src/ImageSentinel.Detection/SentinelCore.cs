@@ -23,9 +23,13 @@ public sealed class SentinelCore : IDomainEvents
     private readonly ClassicTracker _classic;
     private readonly ImageLinker _images;
     private readonly EgressTracker _egress;
+    private readonly DaemonFetchTracker _fetches;
     private readonly LossTracker _losses;
     private readonly FindingBook _book;
     private readonly NeverSeenEgressDetector _neverSeen;
+    private readonly ClientPolicyDetector _policy;
+    private readonly RegistryDetector _registries;
+    private readonly ImageBurstDetector _bursts;
     private Stamp _lastUpkeep;
 
     public SentinelCore(CorePolicy policy, DestinationBaseline baseline, ICoreOutput output)
@@ -39,11 +43,16 @@ public sealed class SentinelCore : IDomainEvents
         _buildKit = new BuildKitTracker(_state, _builds);
         _classic = new ClassicTracker(_state, _builds);
         _images = new ImageLinker(_state, _builds, _buildKit, _classic);
-        _egress = new EgressTracker(_state, _neverSeen);
+        _policy = new ClientPolicyDetector(_state, _book);
+        _registries = new RegistryDetector(_state, _book);
+        _bursts = new ImageBurstDetector(_state, _book);
+        _fetches = new DaemonFetchTracker(_state, _builds, _neverSeen);
+        _egress = new EgressTracker(_state, _neverSeen, new EgressBehaviourDetector(_book), _fetches);
         _losses = new LossTracker(_state, _builds, _book);
         _buildKit.Placed = _egress.Placed;
         _classic.Settled = _egress.Settle;
         _builds.Ended = OnBuildEnded;
+        _builds.ClientsChosen = OnClientsChosen;
     }
 
     public CoreState State => _state;
@@ -108,7 +117,7 @@ public sealed class SentinelCore : IDomainEvents
     {
         if (e.Remote && _state.EngineOfDaemon(e.DaemonPid) is { } engine)
         {
-            _ = _state.Clients.Accept(engine.Index, e.Address, e.Port, e.At);
+            _ = _state.Clients.Accept(engine.Index, e.Address, e.Port, engine.Tls, e.At);
         }
     }
 
@@ -215,6 +224,15 @@ public sealed class SentinelCore : IDomainEvents
         _buildKit.OnTick(at);
         _classic.OnTick(at);
         _egress.OnTick(at);
+        _fetches.OnTick(at);
+        foreach (Build build in _builds.Active)
+        {
+            if (build.Steps.Count > 0)
+            {
+                _policy.Judge(build, at);
+            }
+        }
+
         if (at.Since(_lastUpkeep) > UpkeepInterval)
         {
             _lastUpkeep = at;
@@ -244,7 +262,20 @@ public sealed class SentinelCore : IDomainEvents
     private void OnBuildEnded(Build build, Stamp at)
     {
         _images.NameAtEnd(build);
+        _policy.Judge(build, at);
+        _registries.Judge(build, at);
+        _bursts.ImageMade(build, at);
         _neverSeen.Refresh(build, at);
+    }
+
+    // A client stays the likely one for a while before it is judged: the first candidate may be a poller's.
+    private void OnClientsChosen(Build build, Stamp at)
+    {
+        if (build.Steps.Count > 0 || build.Ended is not null)
+        {
+            _policy.Judge(build, at);
+            _registries.Judge(build, at);
+        }
     }
 
     private bool IsDaemon(int engine, int pid)

@@ -32,7 +32,8 @@ internal sealed class Recorder : IRecorder
         string state = Directory.CreateTempSubdirectory("imagesentinel-record-").FullName;
         try
         {
-            using var capture = new CaptureWriter(file);
+            string raw = Path.Combine(state, "raw.iscap");
+            using var capture = new CaptureWriter(new FileStream(raw, FileMode.CreateNew));
             ILoggerFactory loggers = NullLoggerFactory.Instance;
             await using var records = new OutputWriter([], loggers.CreateLogger<OutputWriter>());
             AgentOptions own = options with
@@ -54,7 +55,10 @@ internal sealed class Recorder : IRecorder
             await pipeline.StopAsync(CancellationToken.None).ConfigureAwait(false);
             ulong lost = pipeline.State.GetStatus().Coverage?.LostEvents ?? 0;
             capture.Dispose();
-            return new RecordSummary(capture.Items, new FileInfo(path).Length, (long)lost);
+            using var trimmed = new CaptureWriter(file);
+            CaptureTrimmer.Trim(() => new CaptureReader(File.OpenRead(raw), path), item => trimmed.Write(item));
+            trimmed.Dispose();
+            return new RecordSummary(trimmed.Items, new FileInfo(path).Length, (long)lost);
         }
         finally
         {

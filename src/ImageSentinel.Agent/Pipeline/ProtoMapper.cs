@@ -77,6 +77,13 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
         }
 
         message.Steps.AddRange(build.Steps.Select(Step));
+        message.DaemonFetches.AddRange(build.Fetches.Select(f => new V1.DaemonFetch
+        {
+            Kind = f.Kind,
+            What = Clean(f.What),
+            Egress = Egress(f.Egress),
+            Ambiguous = f.Ambiguous,
+        }));
         message.FindingUids.AddRange(build.Findings.Select(static f => f.Uid));
         message.Notes.AddRange(build.Notes);
         return message;

@@ -10,6 +10,7 @@ public sealed class Build(string id, Builder builder, int engine, Stamp started)
     private readonly List<BuildStep> _steps = [];
     private readonly List<Finding> _findings = [];
     private readonly List<string> _notes = [];
+    private readonly List<DaemonFetch> _fetches = [];
 
     public string Id { get; } = id;
 
@@ -30,6 +31,8 @@ public sealed class Build(string id, Builder builder, int engine, Stamp started)
     public IReadOnlyList<Finding> Findings => _findings;
 
     public IReadOnlyList<string> Notes => _notes;
+
+    public IReadOnlyList<DaemonFetch> Fetches => _fetches;
 
     /// <summary>Best first. More than one, or a confidence below 1, means that others were possible.</summary>
     public IReadOnlyList<BuildClient> Clients { get; internal set; } = [];
@@ -88,6 +91,8 @@ public sealed class Build(string id, Builder builder, int engine, Stamp started)
         step.Build = this;
         _steps.Add(step);
     }
+
+    internal void Add(DaemonFetch fetch) => _fetches.Add(fetch);
 
     internal void Add(Finding finding) => _findings.Add(finding);
 

@@ -7,7 +7,7 @@ using ImageSentinel.Detection.Processes;
 namespace ImageSentinel.Detection.Builds;
 
 /// <summary>Ties egress attempts to steps by the caller's lineage, judges them, and lets ordinary traffic teach the baseline.</summary>
-internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector detector)
+internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector detector, EgressBehaviourDetector behaviour, DaemonFetchTracker fetches)
 {
     private const int MaximumPending = 64;
 
@@ -44,8 +44,8 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
                 }
 
                 break;
-            case EngineScope:
-                // What the daemon fetches for a build is that build's; it never teaches the baseline by itself.
+            case EngineScope engine:
+                fetches.On(engine.Engine, node, e);
                 break;
             default:
                 if (!e.AddressOnly)
@@ -207,6 +207,7 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
         egress.Novelty = judgement.Novelty;
         egress.Reason = judgement.Reason;
         detector.Judge(step, egress, judgement.AddressKnown, at);
+        behaviour.Judge(step, egress, at);
         if (state.Baseline.IsLearning(at.Time) && MayTeach(build))
         {
             state.Baseline.Learn(egress.Destination, at);

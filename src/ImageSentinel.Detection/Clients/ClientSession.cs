@@ -26,6 +26,9 @@ public sealed class ClientSession(int engine, Stamp first)
 
     public ushort Port { get; internal set; }
 
+    /// <summary>Remote peers: the listener demands TLS.</summary>
+    public bool Tls { get; internal set; }
+
     public ClientCommand Command { get; internal set; } = ClientCommand.Unknown;
 
     /// <summary>The Dockerfile its command line names, as read while it ran.</summary>

@@ -46,7 +46,7 @@ public sealed class ClientTracker
         return session;
     }
 
-    public ClientSession Accept(int engine, NetAddress address, ushort port, Stamp at)
+    public ClientSession Accept(int engine, NetAddress address, ushort port, bool tls, Stamp at)
     {
         ClientSession? session = _sessions.Find(s => s.Engine == engine && s.Address == address
             && at.Since(s.Last) < 10 * 60 * Stamp.Second);
@@ -59,6 +59,7 @@ public sealed class ClientTracker
         session.Connections++;
         session.Last = at;
         session.Port = port;
+        session.Tls = tls;
         return session;
     }
 
@@ -125,7 +126,7 @@ public sealed class ClientTracker
             || (s.Address is not null && now.Since(s.Last) > 60 * 60 * Stamp.Second));
 
     private static BuildClient ToClient(ClientSession session, double confidence, string reason) => session.Address is { } address
-        ? new BuildClient(confidence, Transport.Tcp, address, session.Port, null, reason)
+        ? new BuildClient(confidence, session.Tls ? Transport.Tls : Transport.Tcp, address, session.Port, null, reason)
         : new BuildClient(confidence, Transport.Unix, null, 0, session.Snapshot, reason);
 
     private static (double Score, string Reason) Score(ClientSession session, Build build, IReadOnlyList<Build> others)

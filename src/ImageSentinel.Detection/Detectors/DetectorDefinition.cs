@@ -34,4 +34,46 @@ public sealed record DetectorDefinition(
         "Image built by a client that is not trusted to build",
         ["T1612"],
         ["audit", "processes"]);
+
+    public static DetectorDefinition BuilderInContainer { get; } = new(
+        "builder-in-container",
+        "Image built from inside a container",
+        ["T1612"],
+        ["audit", "processes"]);
+
+    public static DetectorDefinition ImageBurst { get; } = new(
+        "image-burst",
+        "One client made many images in a short time",
+        ["T1612"],
+        ["fanotify"]);
+
+    public static DetectorDefinition ImageWithoutBuild { get; } = new(
+        "image-without-build",
+        "An image appeared without a build",
+        ["T1612"],
+        ["fanotify"]);
+
+    public static DetectorDefinition UnlistedRegistry { get; } = new(
+        "unlisted-registry",
+        "Base image or frontend from a registry that is not on the allow-list",
+        ["T1612"],
+        ["fanotify"]);
+
+    public static DetectorDefinition EgressFanOut { get; } = new(
+        "egress-fan-out",
+        "One build step reached for many hosts",
+        ["T1046", "T1612"],
+        ["audit", "processes"]);
+
+    public static DetectorDefinition MetadataService { get; } = new(
+        "metadata-service",
+        "Build step reached for the cloud metadata service",
+        ["T1552.005", "T1612"],
+        ["audit", "processes"]);
+
+    public static DetectorDefinition UnusualEgressPath { get; } = new(
+        "unusual-egress-path",
+        "Build step went out by a path that ordinary programs do not take",
+        ["T1562", "T1612"],
+        ["audit", "processes"]);
 }

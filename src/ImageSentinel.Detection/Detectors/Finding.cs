@@ -54,6 +54,13 @@ public sealed class Finding(string uid, DetectorDefinition detector, Build? buil
 
     public int EvidenceBeyond { get; private set; }
 
+    /// <summary>The evidence is one fact that grows: the latest state of it stands for all.</summary>
+    internal void Replace(Evidence evidence)
+    {
+        _evidence.Clear();
+        _evidence.Add(evidence);
+    }
+
     internal void Add(Evidence evidence)
     {
         if (_evidence.Count < MaximumEvidence)

@@ -26,12 +26,13 @@ internal sealed class FindingBook(CoreState state)
     }
 
     /// <summary>A finding about the host itself; one per subject and episode of <see cref="HostEpisode"/>.</summary>
-    public Finding OfHost(DetectorDefinition detector, string subject, Stamp at)
+    public Finding OfHost(DetectorDefinition detector, string subject, Stamp at, Build? build = null)
     {
         string key = $"{detector.Id}|{subject}";
         if (!_host.TryGetValue(key, out Finding? finding) || at.Since(finding.Last) > HostEpisode)
         {
-            finding = new Finding(state.MakeId("f", key, at.Boot.ToString(CultureInfo.InvariantCulture)), detector, null, at);
+            finding = new Finding(state.MakeId("f", key, at.Boot.ToString(CultureInfo.InvariantCulture)), detector, build, at);
+            build?.Add(finding);
             _host[key] = finding;
         }
 

@@ -32,6 +32,39 @@ internal sealed class NeverSeenEgressDetector(CoreState state, FindingBook book)
         book.Changed(finding, at);
     }
 
+    /// <summary>The engine itself reached a new destination for a build.</summary>
+    public void Judge(Build build, DaemonFetch fetch, bool addressKnown, Stamp at)
+    {
+        Egress egress = fetch.Egress;
+        if (egress.Novelty is not (Novelty.NeverSeen or Novelty.Learning))
+        {
+            return;
+        }
+
+        Severity severity = egress.Novelty == Novelty.Learning ? Severity.Informational
+            : addressKnown ? Severity.Medium
+            : Severity.High;
+        Finding finding = book.Of(build, DetectorDefinition.NeverSeenEgress, at);
+        finding.Severity = severity > finding.Severity ? severity : finding.Severity;
+        finding.Add(new Evidence(egress.First, FetchSentence(fetch), egress.Process, egress));
+        finding.Message = Describe(build, finding);
+        book.Changed(finding, at);
+    }
+
+    private static string FetchSentence(DaemonFetch fetch)
+    {
+        string what = fetch.Kind switch
+        {
+            "add" => "ADD",
+            "git" => "git context",
+            "remote" => "remote context",
+            "frontend" => "frontend",
+            _ => "base image",
+        };
+        string source = fetch.What.Length > 0 ? $" {SafeText.Display(Redactor.Redact(fetch.What), 160)}" : "";
+        return $"daemon fetch: {what}{source} → {fetch.Egress.Destination}, {OutcomeText(fetch.Egress)}; {fetch.Egress.Reason}";
+    }
+
     /// <summary>The outcome or the image became known: the same finding, told more fully.</summary>
     public void Refresh(Build build, Stamp at)
     {
@@ -49,9 +82,16 @@ internal sealed class NeverSeenEgressDetector(CoreState state, FindingBook book)
 
     private string Describe(Build build, Finding finding)
     {
-        Evidence first = finding.Evidence.First(e => e.Egress is not null && ReferenceEquals(StepOf(build, e.Egress), finding.Step));
+        Evidence? first = finding.Step is null ? null
+            : finding.Evidence.FirstOrDefault(e => e.Egress is not null && ReferenceEquals(StepOf(build, e.Egress), finding.Step));
+        if (first is null)
+        {
+            DaemonFetch fetch = build.Fetches.First(static f => f.Egress.Novelty is Novelty.NeverSeen or Novelty.Learning);
+            return $"For {BuildName(build)} the engine itself went out: {FetchSentence(fetch)}. {ClientText(build)}";
+        }
+
         Egress egress = first.Egress!;
-        int more = build.Steps.SelectMany(static s => s.Egress).Count(static e => e.Novelty is Novelty.NeverSeen or Novelty.Learning) - 1;
+        int more = build.Fetches.Count(static f => f.Egress.Novelty is Novelty.NeverSeen or Novelty.Learning) + build.Steps.SelectMany(static s => s.Egress).Count(static e => e.Novelty is Novelty.NeverSeen or Novelty.Learning) - 1;
         string others = more > 0 ? string.Create(CultureInfo.InvariantCulture, $" (and {more} more)") : "";
         return $"{StepName(finding.Step!)} of {BuildName(build)} reached {egress.Destination}{others}, {OutcomeText(egress)}; "
             + $"{egress.Reason}. Process: {ProcessText(egress.Process)}. {ClientText(build)}";

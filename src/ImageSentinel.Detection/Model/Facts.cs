@@ -43,6 +43,7 @@ public sealed record UserName(uint Uid, string Name);
 /// <param name="DaemonPid">The daemon's pid by SO_PEERCRED; 0 when unreachable.</param>
 /// <param name="DataRoot">Without a trailing slash.</param>
 /// <param name="ExecRoot">Without a trailing slash; empty when it could not be found.</param>
+/// <param name="Tls">Its TCP listeners demand TLS.</param>
 /// <param name="Note">Why the engine is unreachable, or what is missing; else empty.</param>
 public sealed record EngineFact(
     int Index,
@@ -56,6 +57,7 @@ public sealed record EngineFact(
     string StorageDriver,
     IReadOnlyList<string> Resolvers,
     IReadOnlyList<string> Listeners,
+    bool Tls,
     bool Reachable,
     string Note) : Fact;
 

@@ -31,12 +31,13 @@ public static class EngineDiscovery
                 info.StorageDriver,
                 ValuesOf(arguments, "--dns"),
                 ValuesOf(arguments, "-H", "--host"),
+                arguments.Any(static a => a is "--tls" or "--tls=true" or "--tlsverify" or "--tlsverify=true"),
                 true,
                 "");
         }
         catch (Exception e) when (e is EngineApiException or LinuxException)
         {
-            return new EngineFact(index, socket, inode, 0, 0, dataRoot.TrimEnd('/'), "", "", "", [], [], false, $"{socket}: {e.Message}");
+            return new EngineFact(index, socket, inode, 0, 0, dataRoot.TrimEnd('/'), "", "", "", [], [], false, false, $"{socket}: {e.Message}");
         }
     }
 

@@ -1,0 +1,88 @@
+using System.Globalization;
+using ImageSentinel.Detection.Builds;
+using ImageSentinel.Detection.Clients;
+using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Text;
+
+namespace ImageSentinel.Detection.Detectors;
+
+/// <summary>Who asked for a build, held against who may.</summary>
+/// <remarks>
+/// Without a list of trusted clients a local user who builds is nothing to report; a client on plain TCP, or in a
+/// container that holds the engine's socket, is worth waking somebody for all the same.
+/// </remarks>
+internal sealed class ClientPolicyDetector(CoreState state, FindingBook book)
+{
+    public void Judge(Build build, Stamp at)
+    {
+        if (build.Clients.Count == 0 || Trust.IsTrusted(build, state))
+        {
+            return;
+        }
+
+        BuildClient client = build.Clients[0];
+        bool inContainer = client.Process is { ContainerId.Length: > 0 };
+        if (inContainer || build.Builder == Builder.ContainerDriver)
+        {
+            Tell(build, DetectorDefinition.BuilderInContainer, client, inContainer ? Severity.Critical : Severity.High, BuilderMessage(build, client), at);
+        }
+
+        Severity severity = client.Transport switch
+        {
+            Transport.Tcp => Severity.Critical,
+            Transport.Tls => Severity.High,
+            _ when inContainer => Severity.Critical,
+            _ => state.Policy.TrustedClients.Count > 0 ? Severity.Medium : Severity.None,
+        };
+        if (severity != Severity.None)
+        {
+            Tell(build, DetectorDefinition.UnexpectedClient, client, severity, ClientMessage(build, client), at);
+        }
+    }
+
+    private void Tell(Build build, DetectorDefinition detector, BuildClient client, Severity severity, string message, Stamp at)
+    {
+        Finding finding = book.Of(build, detector, at);
+        if (finding.Severity == severity && finding.Message == message)
+        {
+            return;
+        }
+
+        finding.Severity = severity;
+        finding.Confidence = client.Confidence;
+        finding.Message = message;
+        finding.Replace(new Evidence(at, message, client.Process, Client: client));
+        book.Changed(finding, at);
+    }
+
+    private static string BuilderMessage(Build build, BuildClient client)
+        => client.Process is { ContainerId.Length: > 0 } process
+            ? $"A process in container {process.ContainerId[..12]} asked this host's engine to build {Name(build)}: {Command(client)}"
+            : $"{Name(build)} is built inside a container, by a builder of its own: {Command(client)}";
+
+    private string ClientMessage(Build build, BuildClient client)
+    {
+        string who = client.Transport switch
+        {
+            Transport.Tcp => $"{client.Address} port {client.Port}, over plain TCP: nobody had to prove who they are",
+            Transport.Tls => $"{client.Address} port {client.Port}, over TLS",
+            _ => $"uid {client.Process?.Uid.ToString(CultureInfo.InvariantCulture) ?? "unknown"} ({SafeText.Display(state.UserName(client.Process?.Uid ?? uint.MaxValue), 40)}): {Command(client)}",
+        };
+        string listed = state.Policy.TrustedClients.Count > 0 ? "matches no entry of trusted_clients" : "trusted_clients names nobody";
+        string doubt = client.Confidence < 0.995
+            ? string.Create(CultureInfo.InvariantCulture, $" {build.Clients.Count} clients are possible; this one with confidence {client.Confidence:0.00}.")
+            : "";
+        return $"{Name(build)} was asked for by {who}; it {listed}.{doubt}";
+    }
+
+    private static string Command(BuildClient client)
+        => client.Process is { } process
+            ? string.Create(CultureInfo.InvariantCulture, $"{SafeText.Display(string.Join(' ', process.Arguments), 200)} (pid {process.Pid}, {SafeText.Display(process.Exe, 100)})")
+            : "the client's process was not seen";
+
+    private static string Name(Build build)
+        => build.Tags.Count > 0 ? SafeText.Display(string.Join(", ", build.Tags), 160)
+        : build.PrimarySession?.Command.Tags is { Count: > 0 } asked ? SafeText.Display(string.Join(", ", asked), 160)
+        : build.ImageId.Length > 0 ? $"image {build.ImageId}"
+        : "an image";
+}
