@@ -260,6 +260,11 @@ internal sealed partial class FindingSpool : IFindingSpool, IDisposable
     // wrong into a state with one line.
     private bool Guarded(Action action)
     {
+        if (_disposed)
+        {
+            return false;
+        }
+
         try
         {
             _table ??= new SpoolTable(SpoolDatabase.Open(_path, _options.MaximumPages), _options);

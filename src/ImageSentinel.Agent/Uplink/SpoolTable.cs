@@ -29,6 +29,7 @@ internal sealed class SpoolTable : IDisposable
             Number("SELECT COALESCE(MAX(value), 0) FROM facts WHERE name = 'given_up'"),
             Number("SELECT COALESCE(SUM(size), 0) FROM history"),
             Number("SELECT COALESCE(MAX(updated), 0) FROM history"),
+            0,
             Number("SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'records'"));
         _insert = Prepare("INSERT INTO records(kind, id, rank, size, record) VALUES($1, $2, $3, $4, $5) RETURNING sequence", 5);
         _upsertHistory = Prepare("""
@@ -207,12 +208,14 @@ internal sealed class SpoolTable : IDisposable
 
     private void TrimHistory(SqliteTransaction transaction, ref Totals totals)
     {
-        // Replaced entries were counted again on top of themselves, so the sum is exact only here.
-        bool exact = totals.Clock % 64 == 0 || totals.HistoryBytes > _options.HistoryBytes;
-        if (!exact)
+        // Replaced entries were counted again on top of themselves, so the sum is exact only here. Not at each write:
+        // this reads the whole table.
+        if (totals.Clock - totals.Trimmed < Math.Max(64, _options.HistoryCount / 4) && totals.HistoryBytes <= _options.HistoryBytes)
         {
             return;
         }
+
+        totals.Trimmed = totals.Clock;
 
         Run(transaction, $"""
             DELETE FROM history WHERE (kind, id) IN (
@@ -262,5 +265,5 @@ internal sealed class SpoolTable : IDisposable
 
     private long Number(string sql) => (long)SpoolDatabase.Scalar(_connection, sql)!;
 
-    private record struct Totals(long Count, long Bytes, long GivenUp, long HistoryBytes, long Clock, long LastSequence);
+    private record struct Totals(long Count, long Bytes, long GivenUp, long HistoryBytes, long Clock, long Trimmed, long LastSequence);
 }

@@ -42,6 +42,12 @@ internal static class UplinkFailure
             return $"unreachable: {Words(socket.SocketErrorCode)} ({options.Url.Authority})";
         }
 
+        if (!greeted && (Find<HttpProtocolException>(cause) is not null
+            || Find<HttpRequestException>(cause)?.HttpRequestError is HttpRequestError.VersionNegotiationError or HttpRequestError.InvalidResponse))
+        {
+            return $"unreachable: {options.Url.Authority} does not speak gRPC; is this the collector's agent port?";
+        }
+
         return error switch
         {
             OperationCanceledException or TimeoutException => $"unreachable: no answer ({options.Url.Authority})",

@@ -45,7 +45,7 @@ internal static class ReadApi
             return Bad(context, problem!);
         }
 
-        List<Build> builds = Reader(context).Builds(limit, since, Text(context, "host"));
+        Listing<Build> builds = Reader(context).Builds(limit, since, Text(context, "host"));
         return Write(context, json => WriteArray(json, "builds", builds));
     }
 
@@ -57,7 +57,7 @@ internal static class ReadApi
             return Missing(context, "no such build");
         }
 
-        List<Finding> findings = reader.Findings(MaximumLimit, buildId: build.Id);
+        Listing<Finding> findings = reader.Findings(MaximumLimit, buildId: build.Id);
         return Write(context, json =>
         {
             WriteMessage(json, "build", build);
@@ -77,7 +77,7 @@ internal static class ReadApi
             return Bad(context, "severity: expected informational, low, medium, high or critical");
         }
 
-        List<Finding> findings = Reader(context).Findings(limit, severity, Text(context, "build"), since, Text(context, "host"));
+        Listing<Finding> findings = Reader(context).Findings(limit, severity, Text(context, "build"), since, Text(context, "host"));
         return Write(context, json => WriteArray(json, "findings", findings));
     }
 
@@ -90,7 +90,7 @@ internal static class ReadApi
         }
 
         Build? build = finding.BuildId.Length > 0 ? reader.Build(finding.BuildId) : null;
-        List<Finding> activities = reader.Activities(finding.Uid);
+        Listing<Finding> activities = reader.Activities(finding.Uid);
         return Write(context, json =>
         {
             WriteMessage(json, "finding", finding);
@@ -140,8 +140,10 @@ internal static class ReadApi
 
     private static Task Stream(HttpContext context)
     {
-        CancellationToken stop = CancellationTokenSource.CreateLinkedTokenSource(
-            context.RequestAborted, context.RequestServices.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping).Token;
+        var ended = CancellationTokenSource.CreateLinkedTokenSource(
+            context.RequestAborted, context.RequestServices.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
+        context.Response.RegisterForDispose(ended);
+        CancellationToken stop = ended.Token;
         if (context.RequestServices.GetRequiredService<RecordFeed>().TryWatch(stop) is not { } feed)
         {
             context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
@@ -180,9 +182,14 @@ internal static class ReadApi
         }
     }
 
-    private static void WriteArray<T>(Utf8JsonWriter json, string name, List<T> messages)
+    private static void WriteArray<T>(Utf8JsonWriter json, string name, Listing<T> messages)
         where T : IMessage
     {
+        if (messages.Truncated)
+        {
+            json.WriteBoolean("truncated", true);
+        }
+
         json.WriteStartArray(name);
         foreach (T message in messages)
         {

@@ -49,7 +49,7 @@ internal sealed class RecordFeed
     {
         try
         {
-            while (await watcher.Reader.WaitToReadAsync(stop).ConfigureAwait(false))
+            while (await WaitAsync(watcher.Reader, stop).ConfigureAwait(false))
             {
                 while (watcher.Reader.TryRead(out StoredRecord? record))
                 {
@@ -60,6 +60,19 @@ internal sealed class RecordFeed
         finally
         {
             _watchers.TryRemove(watcher, out _);
+        }
+    }
+
+    // The end of the collector or of the watcher is the end of the stream, not an error in it.
+    private static async ValueTask<bool> WaitAsync(ChannelReader<StoredRecord> queue, CancellationToken stop)
+    {
+        try
+        {
+            return await queue.WaitToReadAsync(stop).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
         }
     }
 

@@ -25,6 +25,7 @@ internal sealed class CollectorCommand
     {
         // A flag that may also be spelled --insecure-listen=false, so that the environment can say both.
         _insecure.Arity = ArgumentArity.ZeroOrOne;
+        _insecure.HelpName = "true|false";
         _root = new RootCommand("Receives what ImageSentinel agents find, keeps it, and shows it.")
         {
             _listen, _web, _state, _certificate, _key, _clientCa, _insecure, _webHosts, _keepDays, _maxSize,

@@ -55,7 +55,13 @@ internal static partial class CollectorProcess
             .AddSingleton<RecordFeed>().AddSingleton<AgentStreams>()
             .AddHostedService<Retention>().AddHostedService<SilenceWatch>();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainLimit);
-        builder.Services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = FindingIngest.MaximumMessageSize);
+        builder.Services.AddGrpc(grpc =>
+        {
+            grpc.MaxReceiveMessageSize = FindingIngest.MaximumMessageSize;
+
+            // Agents do not compress, and a small message must not become a large one here.
+            grpc.CompressionProviders = [];
+        });
         builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options, certificate));
 
         WebApplication app = builder.Build();

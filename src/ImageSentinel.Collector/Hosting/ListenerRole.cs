@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.Data.Sqlite;
 
 namespace ImageSentinel.Collector.Hosting;
 
@@ -42,8 +43,21 @@ internal static class ListenerRoles
                 SetHeaders(context.Response.Headers);
             }
 
-            return next(context);
+            return role == ListenerRole.Readers ? ReadAsync(context, next) : next(context);
         });
+
+    private static async Task ReadAsync(HttpContext context, RequestDelegate next)
+    {
+        try
+        {
+            await next(context).ConfigureAwait(false);
+        }
+        catch (SqliteException error) when (!context.Response.HasStarted)
+        {
+            context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            await context.Response.WriteAsync($"the store cannot be read: {StartupException.OneLine(error.Message)}\n").ConfigureAwait(false);
+        }
+    }
 
     private static bool IsKnownHost(string host, CollectorOptions options)
         => LocalNames.Contains(host, StringComparer.OrdinalIgnoreCase)

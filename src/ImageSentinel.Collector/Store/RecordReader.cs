@@ -7,8 +7,11 @@ namespace ImageSentinel.Collector.Store;
 /// consistent state; writing goes on meanwhile.</summary>
 internal sealed class RecordReader(StoreDatabase database)
 {
+    // Of one answer: a thousand of the largest builds would not fit into memory.
+    private const long MaximumBytes = 32 << 20;
+
     /// <summary>Newest first. <paramref name="host"/> is a host id or a host name.</summary>
-    public List<Build> Builds(int limit, DateTimeOffset? since = null, string? host = null, Verdict verdict = Verdict.Unspecified)
+    public Listing<Build> Builds(int limit, DateTimeOffset? since = null, string? host = null, Verdict verdict = Verdict.Unspecified)
         => Query(
             """
             SELECT b.build FROM builds b JOIN hosts h USING(host_key)
@@ -16,17 +19,17 @@ internal sealed class RecordReader(StoreDatabase database)
               AND ($verdict = 0 OR b.verdict = $verdict)
             ORDER BY b.start_time DESC, b.build_key DESC LIMIT $limit
             """,
-            row => V1.Build.Parser.ParseFrom(row.GetFieldValue<byte[]>(0)),
+            V1.Build.Parser.ParseFrom,
             ("$since", since?.ToUnixTimeMilliseconds() ?? long.MinValue), ("$host", host), ("$verdict", (int)verdict), ("$limit", limit));
 
     public Build? Build(string id)
         => Query(
             "SELECT build FROM builds WHERE build_id = $id ORDER BY start_time DESC LIMIT 1",
-            row => V1.Build.Parser.ParseFrom(row.GetFieldValue<byte[]>(0)),
+            V1.Build.Parser.ParseFrom,
             ("$id", id)).FirstOrDefault();
 
     /// <summary>Newest first, at least <paramref name="severity"/>.</summary>
-    public List<Finding> Findings(int limit, Severity severity = Severity.Unspecified, string? buildId = null, DateTimeOffset? since = null, string? host = null)
+    public Listing<Finding> Findings(int limit, Severity severity = Severity.Unspecified, string? buildId = null, DateTimeOffset? since = null, string? host = null)
         => Query(
             """
             SELECT f.finding FROM findings f JOIN hosts h USING(host_key)
@@ -34,21 +37,21 @@ internal sealed class RecordReader(StoreDatabase database)
               AND ($host IS NULL OR h.host_id = $host OR h.hostname = $host)
             ORDER BY f.time DESC, f.finding_key DESC LIMIT $limit
             """,
-            row => V1.Finding.Parser.ParseFrom(row.GetFieldValue<byte[]>(0)),
+            V1.Finding.Parser.ParseFrom,
             ("$severity", (int)severity), ("$build", buildId), ("$since", since?.ToUnixTimeMilliseconds() ?? long.MinValue),
             ("$host", host), ("$limit", limit));
 
     public Finding? Finding(string uid)
         => Query(
             "SELECT finding FROM findings WHERE uid = $uid ORDER BY time DESC LIMIT 1",
-            row => V1.Finding.Parser.ParseFrom(row.GetFieldValue<byte[]>(0)),
+            V1.Finding.Parser.ParseFrom,
             ("$uid", uid)).FirstOrDefault();
 
     /// <summary>Every state of a finding, oldest first.</summary>
-    public List<Finding> Activities(string uid, int limit = 500)
+    public Listing<Finding> Activities(string uid, int limit = 500)
         => Query(
             "SELECT finding FROM activities WHERE uid = $uid ORDER BY spool_key, sequence LIMIT $limit",
-            row => V1.Finding.Parser.ParseFrom(row.GetFieldValue<byte[]>(0)),
+            V1.Finding.Parser.ParseFrom,
             ("$uid", uid), ("$limit", limit));
 
     /// <summary>Last seen first.</summary>
@@ -101,7 +104,26 @@ internal sealed class RecordReader(StoreDatabase database)
     public long Counter(string name)
         => Query("SELECT value FROM counters WHERE name = $name", row => row.GetInt64(0), ("$name", name)).FirstOrDefault();
 
-    private List<T> Query<T>(string sql, Func<SqliteDataReader, T> read, params ReadOnlySpan<(string Name, object? Value)> parameters)
+    private Listing<T> Query<T>(string sql, Func<byte[], T> parse, params ReadOnlySpan<(string Name, object? Value)> parameters)
+    {
+        long bytes = 0;
+        Listing<T> rows = Query(
+            sql,
+            row =>
+            {
+                byte[] message = row.GetFieldValue<byte[]>(0);
+                bytes += message.Length;
+                return parse(message);
+            },
+            () => bytes > MaximumBytes,
+            parameters);
+        return rows;
+    }
+
+    private Listing<T> Query<T>(string sql, Func<SqliteDataReader, T> read, params ReadOnlySpan<(string Name, object? Value)> parameters)
+        => Query(sql, read, static () => false, parameters);
+
+    private Listing<T> Query<T>(string sql, Func<SqliteDataReader, T> read, Func<bool> enough, ReadOnlySpan<(string Name, object? Value)> parameters)
     {
         using SqliteConnection connection = database.OpenReader();
         using SqliteCommand command = connection.CreateCommand();
@@ -112,12 +134,24 @@ internal sealed class RecordReader(StoreDatabase database)
         }
 
         using SqliteDataReader rows = command.ExecuteReader();
-        var answers = new List<T>();
+        var answers = new Listing<T>();
         while (rows.Read())
         {
+            if (enough())
+            {
+                answers.Truncated = true;
+                break;
+            }
+
             answers.Add(read(rows));
         }
 
         return answers;
     }
+}
+
+/// <summary>An answer in order, which may have been cut short because it grew too large.</summary>
+internal sealed class Listing<T> : List<T>
+{
+    public bool Truncated { get; set; }
 }

@@ -18,6 +18,9 @@ internal sealed partial class RecordStore(StoreDatabase database, TimeProvider t
     // Enough to share an fsync, few enough to keep a transaction short.
     private const int MaximumGroup = 256;
 
+    // So that nobody fills the store by saying hello under ever new names.
+    private const long MaximumHosts = 50_000;
+
     private readonly ConcurrentQueue<PendingWrite> _pending = new();
     private readonly SemaphoreSlim _turn = new(1, 1);
     private WriteCommands? _commands;
@@ -143,6 +146,12 @@ internal sealed partial class RecordStore(StoreDatabase database, TimeProvider t
     private SpoolIdentity Greet(WriteCommands commands, AgentHello hello, string? certificate)
     {
         long now = Now();
+        bool isKnown = commands.FindHost.ReadRow(static reader => reader.GetInt64(0), hello.Host.HostId) is not null;
+        if (!isKnown && commands.CountHosts.ReadRow(static reader => reader.GetInt64(0)) >= MaximumHosts)
+        {
+            throw new IdentityException($"this collector holds {MaximumHosts} hosts already");
+        }
+
         if (commands.FindHost.ReadRow(reader => (Key: reader.GetInt64(0), Certificate: reader.IsDBNull(1) ? null : reader.GetString(1)), hello.Host.HostId)
             is { } known && known.Certificate is not null && certificate is not null && known.Certificate != certificate)
         {
@@ -168,6 +177,7 @@ internal sealed partial class RecordStore(StoreDatabase database, TimeProvider t
             OutputRecord record = spooled.Record ?? new OutputRecord();
             bool shows = record switch
             {
+                _ when !IsPresentable(record) => StoreUnknown(commands, spool, sequence, record, now),
                 { Build.Id.Length: > 0 and <= MaximumIdLength } => StoreBuild(commands, spool, sequence, record.Build, now),
                 { Finding.Uid.Length: > 0 and <= MaximumIdLength } => StoreFinding(commands, spool, sequence, record.Finding, now),
                 { Coverage: not null } => StoreCoverage(commands, spool, sequence, record.Coverage, now),
@@ -182,6 +192,20 @@ internal sealed partial class RecordStore(StoreDatabase database, TimeProvider t
         commands.TouchHost.Run(spool.HostKey, now);
         commands.SetAcked.Run(spool.SpoolKey, highest);
         return changed;
+    }
+
+    // A time that no calendar has would make every answer fail that contains the record; JSON has no word for it.
+    private static bool IsPresentable(OutputRecord record)
+    {
+        try
+        {
+            JsonFormatter.Default.Format(record, TextWriter.Null);
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
     }
 
     private static bool StoreBuild(WriteCommands commands, SpoolIdentity spool, long sequence, Build build, long now)

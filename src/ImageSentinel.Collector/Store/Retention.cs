@@ -37,6 +37,8 @@ internal sealed partial class Retention(
         "DELETE FROM findings WHERE finding_key IN (SELECT finding_key FROM findings WHERE time < $before LIMIT $n)",
         "DELETE FROM coverage WHERE coverage_key IN (SELECT coverage_key FROM coverage WHERE time < $before LIMIT $n)",
         "DELETE FROM unknown_records WHERE rowid IN (SELECT rowid FROM unknown_records WHERE time < $before LIMIT $n)",
+        "DELETE FROM hosts WHERE host_key IN (SELECT host_key FROM hosts h WHERE last_seen < $before AND NOT EXISTS (SELECT 1 FROM builds b WHERE b.host_key = h.host_key) AND NOT EXISTS (SELECT 1 FROM findings f WHERE f.host_key = h.host_key) LIMIT $n)",
+        "DELETE FROM spools WHERE spool_key IN (SELECT spool_key FROM spools s WHERE NOT EXISTS (SELECT 1 FROM hosts h WHERE h.host_key = s.host_key) LIMIT $n)",
     ];
 
     /// <summary>One round; answers how many rows were removed.</summary>

@@ -14,6 +14,7 @@ internal sealed class WriteCommands : IDisposable
     {
         Connection = connection;
         FindHost = Add("SELECT host_key, certificate FROM hosts WHERE host_id = $1");
+        CountHosts = Add("SELECT COUNT(*) FROM hosts");
         UpsertHost = Add("""
             INSERT INTO hosts(host_id, hostname, certificate, first_seen, last_seen, host) VALUES($1, $2, $3, $4, $4, $5)
             ON CONFLICT(host_id) DO UPDATE SET hostname = excluded.hostname, last_seen = excluded.last_seen,
@@ -62,6 +63,8 @@ internal sealed class WriteCommands : IDisposable
     public SqliteConnection Connection { get; }
 
     public Statement FindHost { get; }
+
+    public Statement CountHosts { get; }
 
     public Statement UpsertHost { get; }
 

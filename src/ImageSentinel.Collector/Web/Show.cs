@@ -11,10 +11,10 @@ namespace ImageSentinel.Collector.Web;
 /// <summary>How values look on a page. Everything that came from a host passes through here.</summary>
 internal static class Show
 {
-    public static IHtmlContent Text(string? text) => new VisibleText(text ?? "", keepLines: false);
+    public static IHtmlContent Text(string? text) => new VisibleText(text ?? "", keepLines: false, limit: 1500);
 
     /// <summary>For a place that keeps lines apart, as pre does.</summary>
-    public static IHtmlContent Block(string? text) => new VisibleText(text ?? "", keepLines: true);
+    public static IHtmlContent Block(string? text) => new VisibleText(text ?? "", keepLines: true, limit: 20_000);
 
     /// <summary>For attributes and titles, where there can be no markup; the page encodes it.</summary>
     public static string Plain(string? text) => Visible.Of(text);

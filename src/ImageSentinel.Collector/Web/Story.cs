@@ -189,12 +189,24 @@ internal static class Story
 
     public static IEnumerable<string> CoverageLines(HostState host)
     {
-        if (host.Coverage is not { } coverage)
+        foreach (string line in host.Coverage is { } coverage ? CoverageLines(coverage) : ["not told yet"])
         {
-            yield return "not told yet";
-            yield break;
+            yield return line;
         }
 
+        if (host.GivenUp > 0)
+        {
+            yield return $"{host.GivenUp} records given up by the agent's spool";
+        }
+
+        if (host.UnknownRecords > 0)
+        {
+            yield return $"{host.UnknownRecords} records this collector cannot read: it may be older than the agent";
+        }
+    }
+
+    private static IEnumerable<string> CoverageLines(Coverage coverage)
+    {
         string[] blind = [.. coverage.Sensors.Where(sensor => sensor.State != SensorState.Active).Select(sensor => $"{sensor.Sensor} {Show.Word(sensor.State)}: {sensor.Reason}")];
         yield return blind.Length == 0 ? "all sensors active" : $"{coverage.Sensors.Count - blind.Length} of {coverage.Sensors.Count} sensors active";
         foreach (string line in blind)
@@ -205,16 +217,6 @@ internal static class Story
         if (coverage.LostEvents > 0)
         {
             yield return $"{coverage.LostEvents} events lost";
-        }
-
-        if (host.GivenUp > 0)
-        {
-            yield return $"{host.GivenUp} records given up by the agent's spool";
-        }
-
-        if (host.UnknownRecords > 0)
-        {
-            yield return $"{host.UnknownRecords} records of a kind this collector does not know: update it";
         }
     }
 

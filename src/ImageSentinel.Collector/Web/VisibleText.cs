@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using ImageSentinel.Collector.Hosting;
@@ -7,20 +8,21 @@ namespace ImageSentinel.Collector.Web;
 
 /// <summary>Text that an attacker may have written, as HTML: markup is encoded, and what a browser would not show as
 /// itself appears as a marked escape that cannot be confused with typed text.</summary>
-internal sealed class VisibleText(string text, bool keepLines) : IHtmlContent
+internal sealed class VisibleText(string whole, bool keepLines, int limit) : IHtmlContent
 {
     public void WriteTo(TextWriter writer, HtmlEncoder encoder)
     {
+        string text = whole.Length <= limit ? whole : whole[..limit];
         int taken = 0;
         for (int i = 0; i < text.Length;)
         {
-            bool whole = Rune.TryGetRuneAt(text, i, out Rune rune);
-            int length = whole ? rune.Utf16SequenceLength : 1;
-            if (!whole || (Visible.IsHidden(rune) && !(keepLines && rune.Value is '\n' or '\t')))
+            bool isWhole = Rune.TryGetRuneAt(text, i, out Rune rune);
+            int length = isWhole ? rune.Utf16SequenceLength : 1;
+            if (!isWhole || (Visible.IsHidden(rune) && !(keepLines && rune.Value is '\n' or '\t')))
             {
                 encoder.Encode(writer, text, taken, i - taken);
                 writer.Write("<span class=\"esc\">");
-                writer.Write(Visible.Escape(whole ? rune.Value : text[i]));
+                writer.Write(Visible.Escape(isWhole ? rune.Value : text[i]));
                 writer.Write("</span>");
                 taken = i + length;
             }
@@ -29,5 +31,11 @@ internal sealed class VisibleText(string text, bool keepLines) : IHtmlContent
         }
 
         encoder.Encode(writer, text, taken, text.Length - taken);
+        if (text.Length < whole.Length)
+        {
+            writer.Write("<span class=\"esc\">");
+            writer.Write(string.Create(CultureInfo.InvariantCulture, $"… {whole.Length - text.Length} more characters"));
+            writer.Write("</span>");
+        }
     }
 }

@@ -192,6 +192,22 @@ public sealed class IngestTests
     }
 
     [Test]
+    public async Task A_record_with_a_time_no_calendar_has_does_not_make_every_answer_fail()
+    {
+        await using var agent = new AgentStream(_channel);
+        await agent.SayAsync(AgentStream.Hello());
+        SpooledRecord bad = AgentStream.Build(1, "bad");
+        bad.Record.Build.StartTime = new Google.Protobuf.WellKnownTypes.Timestamp { Seconds = long.MaxValue, Nanos = -5 };
+        await agent.SayAsync(bad, AgentStream.Build(2, "good"));
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(await _collector.Web.GetStringAsync("/api/v1/builds"), Does.Contain("good").And.Not.Contain("bad"));
+            Assert.That(await _collector.Web.GetStringAsync("/"), Does.Contain("1 records this collector cannot read"));
+        }
+    }
+
+    [Test]
     public async Task A_heartbeat_is_answered_and_shows_coverage_and_what_the_spool_gave_up()
     {
         await using var agent = new AgentStream(_channel);

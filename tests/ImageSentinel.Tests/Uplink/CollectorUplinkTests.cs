@@ -172,6 +172,63 @@ public sealed class CollectorUplinkTests
     }
 
     [Test]
+    public async Task A_stop_sends_what_is_there_before_it_ends()
+    {
+        await using CollectorHarness collector = await CollectorHarness.StartAsync(_collectorState);
+        using FindingSpool spool = SpoolHarness.Open(_agentState);
+        using CollectorUplink uplink = await StartAsync(collector.AgentUrl, spool, options => options with { DrainWithin = TimeSpan.FromMinutes(1) });
+        await Eventually(() => uplink.State.Connected);
+        spool.Append([.. Enumerable.Range(0, 3000).Select(i => SpoolHarness.Finding($"f{i}"))]);
+        await uplink.StopAsync(CancellationToken.None);
+
+        Assert.That(spool.Status.Depth, Is.Zero);
+    }
+
+    [Test]
+    public async Task A_spool_that_got_a_new_identity_while_connected_goes_on_under_it()
+    {
+        await using CollectorHarness collector = await CollectorHarness.StartAsync(_collectorState);
+        using FindingSpool spool = SpoolHarness.Open(_agentState);
+        using CollectorUplink uplink = await StartAsync(collector.AgentUrl, spool);
+        spool.Append(SpoolHarness.Build("b1", Verdict.Suspicious));
+        await Eventually(() => spool.Status.Depth == 0);
+        spool.RenewIdentity();
+        spool.Append(SpoolHarness.Build("b1", Verdict.Malicious));
+        await Eventually(() => spool.Status.Depth == 0);
+        await uplink.StopAsync(CancellationToken.None);
+
+        Assert.That(collector.Reader.Build("b1")!.Verdict, Is.EqualTo(Verdict.Malicious));
+    }
+
+    [Test]
+    public async Task Somebody_who_takes_the_connection_and_never_answers_is_left_again()
+    {
+        using var mute = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        mute.Start();
+        using FindingSpool spool = SpoolHarness.Open(_agentState);
+        using CollectorUplink uplink = await StartAsync(
+            new Uri($"http://{mute.LocalEndpoint}"), spool, options => options with { AnswerWithin = TimeSpan.FromMilliseconds(200) });
+        await Eventually(() => uplink.State.Text.StartsWith("unreachable: no answer", StringComparison.Ordinal));
+        await uplink.StopAsync(CancellationToken.None);
+    }
+
+    [Test]
+    public async Task The_port_of_the_page_is_not_taken_for_the_collector()
+    {
+        await using CollectorHarness collector = await CollectorHarness.StartAsync(_collectorState);
+        using FindingSpool spool = SpoolHarness.Open(_agentState);
+        spool.Append(SpoolHarness.Finding("f1"));
+        using CollectorUplink uplink = await StartAsync(collector.Web.BaseAddress!, spool);
+        await Eventually(() => uplink.State.Text != "connecting");
+        await uplink.StopAsync(CancellationToken.None);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(uplink.State.Text, Is.EqualTo($"unreachable: {collector.Web.BaseAddress!.Authority} does not speak gRPC; is this the collector's agent port?"));
+            Assert.That(spool.Status.Depth, Is.EqualTo(1));
+        }
+    }
+
+    [Test]
     public async Task A_collector_whose_disk_is_full_is_told_as_such_and_nothing_is_forgotten()
     {
         await using CollectorHarness collector = await CollectorHarness.StartAsync(_collectorState);
