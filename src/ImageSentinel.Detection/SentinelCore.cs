@@ -21,6 +21,8 @@ public sealed class SentinelCore : IDomainEvents
     private readonly BuildRegistry _builds;
     private readonly BuildKitTracker _buildKit;
     private readonly ClassicTracker _classic;
+    private readonly RuntimeTracker _runtimes;
+    private readonly ImageArrivals _arrivals;
     private readonly ImageLinker _images;
     private readonly EgressTracker _egress;
     private readonly DaemonFetchTracker _fetches;
@@ -42,11 +44,13 @@ public sealed class SentinelCore : IDomainEvents
         _builds = new BuildRegistry(_state);
         _buildKit = new BuildKitTracker(_state, _builds);
         _classic = new ClassicTracker(_state, _builds);
-        _images = new ImageLinker(_state, _builds, _buildKit, _classic);
+        _arrivals = new ImageArrivals(_state, _builds, _classic, _book);
+        _images = new ImageLinker(_state, _builds, _buildKit, _classic, _arrivals);
         _policy = new ClientPolicyDetector(_state, _book);
         _registries = new RegistryDetector(_state, _book);
         _bursts = new ImageBurstDetector(_state, _book);
         _fetches = new DaemonFetchTracker(_state, _builds, _neverSeen);
+        _runtimes = new RuntimeTracker(_state, _buildKit, _classic);
         _egress = new EgressTracker(_state, _neverSeen, new EgressBehaviourDetector(_book), _fetches);
         _losses = new LossTracker(_state, _builds, _book);
         _buildKit.Placed = _egress.Placed;
@@ -64,7 +68,7 @@ public sealed class SentinelCore : IDomainEvents
     public void On(in ProcessExecuted e)
     {
         ProcessNode node = _state.Tree.Execute(e);
-        OnProgram(node, e.At);
+        _runtimes.OnProgram(node, e.At);
     }
 
     public void On(in ProcessExited e)
@@ -225,6 +229,7 @@ public sealed class SentinelCore : IDomainEvents
         _classic.OnTick(at);
         _egress.OnTick(at);
         _fetches.OnTick(at);
+        _arrivals.OnTick(at);
         foreach (Build build in _builds.Active)
         {
             if (build.Steps.Count > 0)
@@ -310,108 +315,7 @@ public sealed class SentinelCore : IDomainEvents
             }
         }
 
-        OnProgram(node, at);
-    }
-
-    // A program that means something to us: a runtime that starts or kills a step, or a container's shim.
-    private void OnProgram(ProcessNode node, Stamp at)
-    {
-        if (node.Scope is ContainerScope container && node.Parent is { } parent
-            && ReferenceEquals(parent.ScopeForChildren, container) && !ReferenceEquals(parent.Scope, container))
-        {
-            // Started by the container's shim, not by something inside it.
-            OnContainerRuntime(node, container, at);
-            return;
-        }
-
-        if (node.Scope is StepScope or ContainerScope { Step: not null })
-        {
-            // Whatever a step calls itself, it stays that step's.
-            return;
-        }
-
-        if (RuncCommand.TryParse(node.Arguments, out RuncCommand command))
-        {
-            OnRuntime(node, command, at);
-        }
-        else if (node.Scope is not ContainerScope && ShimContainer(node.Arguments) is { } containerId)
-        {
-            int engine = node.Scope is EngineScope scope ? scope.Engine : _state.Engines.Count == 1 ? _state.Engines.Keys.First() : EngineOf(containerId);
-            _state.Tree.Relabel(node, _classic.ScopeOf(engine, containerId, at), rootItself: false);
-        }
-    }
-
-    private static void OnContainerRuntime(ProcessNode node, ContainerScope container, Stamp at)
-    {
-        if (!RuncCommand.TryParse(node.Arguments, out RuncCommand command))
-        {
-            return;
-        }
-
-        if (command.Verb == RuncVerb.Create)
-        {
-            container.Runtime = node;
-        }
-        else if (command.Verb == RuncVerb.Delete)
-        {
-            ClassicTracker.Deleted(container, at);
-        }
-    }
-
-    private void OnRuntime(ProcessNode node, RuncCommand command, Stamp at)
-    {
-        if (command.Verb == RuncVerb.Kill)
-        {
-            _buildKit.RuntimeKilled(Encoding.UTF8.GetString(command.Id), at);
-            return;
-        }
-
-        if (command.Verb is not (RuncVerb.Run or RuncVerb.Create))
-        {
-            return;
-        }
-
-        BundleKind kind = BundlePath.Classify(command.Bundle, out string id);
-        if (kind == BundleKind.BuildKit && command.Verb == RuncVerb.Run)
-        {
-            Builder builder = node.Scope is ContainerScope ? Builder.ContainerDriver : Builder.BuildKit;
-            int engine = node.Scope switch
-            {
-                EngineScope scope => scope.Engine,
-                ContainerScope container => container.Engine,
-                _ => EngineOfPath(command.Bundle),
-            };
-            _buildKit.RuntimeStarted(node, engine, id, Encoding.UTF8.GetString(command.Bundle), builder, at);
-        }
-        else if (kind == BundleKind.Container && node.Scope is not ContainerScope)
-        {
-            int engine = node.Scope is EngineScope scope ? scope.Engine : EngineOf(id);
-            _state.Tree.Relabel(node, _classic.ScopeOf(engine, id, at), rootItself: false);
-        }
-    }
-
-    private int EngineOfPath(ReadOnlySpan<byte> path)
-    {
-        foreach (EngineFact engine in _state.Engines.Values)
-        {
-            if (engine.DataRoot.Length > 0 && path.StartsWith(Encoding.UTF8.GetBytes(engine.DataRoot + "/")))
-            {
-                return engine.Index;
-            }
-        }
-
-        return -1;
-    }
-
-    // With a containerd of its own for several engines, a shim does not say whose container it carries: ask each.
-    private int EngineOf(string containerId)
-    {
-        foreach (int engine in _state.Engines.Keys)
-        {
-            _state.Output.Ask(new ContainerLookup(engine, containerId));
-        }
-
-        return _state.Engines.Count > 0 ? _state.Engines.Keys.Min() : -1;
+        _runtimes.OnProgram(node, at);
     }
 
     private void OnDockerfile(DockerfileFact fact, Stamp at)
@@ -457,29 +361,5 @@ public sealed class SentinelCore : IDomainEvents
             string file = command.File.Length > 0 ? command.File : context.TrimEnd('/') + "/Dockerfile";
             _state.Output.Ask(new ClientDockerfileLookup(session.Engine, process.Key.Pid, file));
         }
-    }
-
-    // containerd-shim-runc-v2 -namespace moby -id <64 hex> -address …
-    private static string? ShimContainer(ReadOnlySpan<byte> arguments)
-    {
-        int end = arguments.IndexOf((byte)0);
-        if (end < 0)
-        {
-            return null;
-        }
-
-        ReadOnlySpan<byte> program = arguments[..end];
-        program = program[(program.LastIndexOf((byte)'/') + 1)..];
-        int at = arguments.IndexOf("\0-id\0"u8);
-        // "… start" is the short-lived one that starts the shim proper; runtimes are the latter's children.
-        if (!program.StartsWith("containerd-shim"u8) || at < 0 || arguments.EndsWith("\0start\0"u8))
-        {
-            return null;
-        }
-
-        ReadOnlySpan<byte> id = arguments[(at + 5)..];
-        int stop = id.IndexOf((byte)0);
-        id = stop < 0 ? id : id[..stop];
-        return BundlePath.IsContainerId(id) ? Encoding.ASCII.GetString(id) : null;
     }
 }

@@ -42,6 +42,9 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
         return scope;
     }
 
+    /// <summary>The scope of a container that is or was running; null when it never ran under our eyes.</summary>
+    public ContainerScope? FindScope(string containerId) => _scopes.GetValueOrDefault(containerId);
+
     public void ContextCreated(int engine, string directory, Stamp at)
     {
         if (Find(engine, directory) is null)

@@ -37,7 +37,10 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
             case ContainerScope { Step: { } step }:
                 Attempt(step, Capture(e, node), e.At);
                 break;
-            case ContainerScope { Settled: false } scope:
+            case ContainerScope { Settled: true } scope:
+                OfContainer(scope, Capture(e, node), e.At);
+                break;
+            case ContainerScope scope:
                 if (scope.Pending.Count < MaximumPending)
                 {
                     scope.Pending.Add(Capture(e, node));
@@ -91,9 +94,9 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
             {
                 Attempt(step, pending, at);
             }
-            else if (!pending.AddressOnly)
+            else
             {
-                state.Baseline.Learn(pending.Destination, pending.At);
+                OfContainer(scope, pending, at);
             }
         }
 
@@ -140,6 +143,31 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
                 Judge(step, egress, at);
             }
         }
+    }
+
+    // An ordinary container's traffic is the host's ordinary traffic; what it was first to reach is remembered with it.
+    private void OfContainer(ContainerScope scope, PendingEgress attempt, Stamp at)
+    {
+        if (attempt.AddressOnly || state.Baseline.IsNoise(attempt.Destination, out _))
+        {
+            return;
+        }
+
+        Judgement judgement = state.Baseline.Judge(attempt.Destination, at.Time);
+        if (judgement.Novelty != Novelty.Known && scope.NewEgress.Count < 32 && !scope.NewEgress.Exists(e => e.Destination == attempt.Destination))
+        {
+            var egress = new Egress(attempt.Destination, attempt.At)
+            {
+                Process = attempt.Process,
+                Path = attempt.Path,
+                Novelty = judgement.Novelty,
+                Reason = judgement.Reason,
+            };
+            egress.Add(attempt.Outcome, attempt.Errno, attempt.At);
+            scope.NewEgress.Add(egress);
+        }
+
+        state.Baseline.Learn(attempt.Destination, at);
     }
 
     private static PendingEgress Capture(in EgressAttempted e, ProcessNode node) => new(

@@ -4,7 +4,7 @@ using ImageSentinel.Detection.Model;
 namespace ImageSentinel.Detection.Builds;
 
 /// <summary>Ties what lands in the engine's image store to the builds that made it.</summary>
-internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKitTracker buildKit, ClassicTracker classic)
+internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKitTracker buildKit, ClassicTracker classic, ImageArrivals arrivals)
 {
     private const long TagWindow = 10 * Stamp.Second;
 
@@ -34,13 +34,12 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
             return;
         }
 
-        if (!IsBuildKit(image))
+        Build? build = IsBuildKit(image) ? buildKit.FindForImage(image, at) ?? OpenCached(image, at) : null;
+        if (build is null)
         {
-            return;
+            arrivals.Add(image, _loads.TryGetValue(image.Engine, out Stamp load) && at.Since(load) < 30 * Stamp.Second, at);
         }
-
-        Build? build = buildKit.FindForImage(image, at) ?? OpenCached(image, at);
-        if (build is not null)
+        else
         {
             AddCachedSteps(build, image, at);
             SetImage(build, image.ImageId, at);
@@ -60,6 +59,7 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
         }
 
         _tags[fact.Engine] = now;
+        arrivals.Learn(fact);
         if (_unclaimed.Count > 64)
         {
             _unclaimed.Clear();
@@ -154,6 +154,7 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
 
     private void SetImage(Build build, string imageId, Stamp at)
     {
+        arrivals.Know(imageId);
         build.ImageId = imageId;
         build.ImageWritten = at;
         if (build.Active)
