@@ -122,11 +122,11 @@ internal sealed class UplinkStream : IAsyncDisposable
             }
 
             bool news = await WaitAsync(drain, ending.Token).ConfigureAwait(false);
-            ulong givenUp = _spool.Status.GivenUp;
-            if (!news || givenUp != _reportedGivenUp)
+            SpoolStatus status = _spool.Status;
+            if (!news || status.GivenUp != _reportedGivenUp)
             {
-                await SendAsync(new() { Heartbeat = Heartbeat(givenUp) }, ending.Token).ConfigureAwait(false);
-                _reportedGivenUp = givenUp;
+                await SendAsync(new() { Heartbeat = Heartbeat(status) }, ending.Token).ConfigureAwait(false);
+                _reportedGivenUp = status.GivenUp;
             }
         }
     }
@@ -183,12 +183,19 @@ internal sealed class UplinkStream : IAsyncDisposable
             ? _call.ResponseStream.Current.AckedSequence
             : null;
 
-    private Heartbeat Heartbeat(ulong givenUp)
+    // What the spool could not keep is a hole in what the collector sees, so it is said with the coverage.
+    private Heartbeat Heartbeat(SpoolStatus status)
     {
-        var heartbeat = new Heartbeat { Time = Timestamp.FromDateTimeOffset(_time.GetUtcNow()), SpoolDropped = givenUp };
-        if (_coverage() is { } coverage)
+        var heartbeat = new Heartbeat
         {
-            heartbeat.Coverage = coverage;
+            Time = Timestamp.FromDateTimeOffset(_time.GetUtcNow()),
+            SpoolDropped = status.GivenUp,
+            Coverage = _coverage()?.Clone(),
+        };
+        string[] notes = [.. new[] { status.Problem, status.Damage }.OfType<string>().Select(line => $"spool: {line}")];
+        if (notes.Length > 0)
+        {
+            (heartbeat.Coverage ??= new Coverage { Time = heartbeat.Time }).Notes.Add(notes);
         }
 
         return heartbeat;

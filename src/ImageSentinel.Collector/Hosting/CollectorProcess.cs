@@ -45,8 +45,8 @@ internal static partial class CollectorProcess
         ILoggerFactory early = LoggerFactory.Create(logging ?? Logging);
         ServerCertificate? certificate = options.TlsCertificate is null
             ? null
-            : new ServerCertificate(options, early.CreateLogger(nameof(ServerCertificate)));
-        StoreDatabase database = StoreDatabase.Open(options.StateDirectory, early.CreateLogger(nameof(StoreDatabase)), time);
+            : new ServerCertificate(options, early.CreateLogger<ServerCertificate>());
+        StoreDatabase database = StoreDatabase.Open(options.StateDirectory, early.CreateLogger<StoreDatabase>(), time);
 
         builder.Services.AddSystemd();
         builder.Services.AddSingleton(options).AddSingleton(time)

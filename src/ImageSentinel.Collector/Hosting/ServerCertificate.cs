@@ -100,7 +100,7 @@ internal sealed partial class ServerCertificate
         errors &= ~SslPolicyErrors.RemoteCertificateNameMismatch;
         if (errors != SslPolicyErrors.None)
         {
-            ClientRefused(_logger, certificate?.Subject ?? "none", errors);
+            ClientRefused(_logger, certificate is null ? "none" : Visible.Of(certificate.Subject), errors);
         }
 
         return errors == SslPolicyErrors.None;

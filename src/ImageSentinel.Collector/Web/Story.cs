@@ -218,6 +218,11 @@ internal static class Story
         {
             yield return $"{coverage.LostEvents} events lost";
         }
+
+        foreach (string note in coverage.Notes)
+        {
+            yield return note;
+        }
     }
 
     public static string Duration(Timestamp? from, Timestamp? to)

@@ -152,6 +152,18 @@ public sealed class CollectorUplinkTests
     }
 
     [Test]
+    public async Task A_spool_that_was_damaged_is_told_to_the_collector_with_the_coverage()
+    {
+        await using CollectorHarness collector = await CollectorHarness.StartAsync(_collectorState);
+        await File.WriteAllBytesAsync(Path.Combine(_agentState, "spool.db"), new byte[9000]);
+        await File.AppendAllTextAsync(Path.Combine(_agentState, "spool.db"), "no database");
+        using FindingSpool spool = SpoolHarness.Open(_agentState);
+        using CollectorUplink uplink = await StartAsync(collector.AgentUrl, spool, options => options with { HeartbeatEvery = TimeSpan.FromMilliseconds(30) });
+        await Eventually(() => collector.Reader.Hosts() is [{ Coverage.Notes: [{ } note] }] && note.Contains("was damaged and moved to", StringComparison.Ordinal));
+        await uplink.StopAsync(CancellationToken.None);
+    }
+
+    [Test]
     public async Task A_collector_nobody_runs_is_told_in_one_line_and_said_once()
     {
         using FindingSpool spool = SpoolHarness.Open(_agentState);
