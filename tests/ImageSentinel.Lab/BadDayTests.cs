@@ -28,7 +28,7 @@ internal sealed class BadDayTests
     {
         if (TestContext.CurrentContext.Result.Outcome.Status == NUnit.Framework.Interfaces.TestStatus.Failed)
         {
-            TestContext.Out.WriteLine(_agent.Printed);
+            _agent.Keep(TestContext.CurrentContext.Test.MethodName!);
         }
 
         _agent.Dispose();
@@ -53,7 +53,7 @@ internal sealed class BadDayTests
         await _agent.StartAsync();
         Attack attack = Attack.Next("slow", _engine, "buildkit");
         Task build = Task.Run(() => LabHost.Run(attack));
-        await Wait.UntilAsync("the build's start", () => _agent.Records().Any(record => record.Build?.IsOf(attack) == true || record.Build?.Steps.Any(step => step.Instruction.Contains("echo slow", StringComparison.Ordinal)) == true));
+        await Wait.UntilAsync("the build's first step", () => _agent.Records().Any(record => record.Build?.Steps.Any(IsSlow) == true));
         _agent.Kill();
         await _agent.StartAsync();
         await build;
@@ -162,11 +162,13 @@ internal sealed class BadDayTests
     private async Task AssertToldOnce(Attack attack)
     {
         Build build = await _collector.EndedBuildAsync(attack.Tag, build => build.IsOf(attack));
-        Finding finding = (await _collector.FindingsAsync(build)).Single(finding => finding.Speaks(attack.Address));
+        Finding finding = await _collector.FindingAsync(build, attack.Address);
         OutputRecord[] lines = [.. _agent.Records().Where(record => record.Finding?.Uid == finding.Uid)];
         IReadOnlyList<Finding> activities = await _collector.ActivitiesAsync(finding.Uid);
         Assert.That(activities, Has.Count.EqualTo(lines.Length), "every state of the finding that was written, once");
     }
+
+    private static bool IsSlow(BuildStep step) => step.Instruction.Contains("echo slow", StringComparison.Ordinal);
 
     private static void AssertOneLine(string printed)
         => Assert.That(printed.Split('\n', StringSplitOptions.RemoveEmptyEntries), Has.Length.EqualTo(1), printed);

@@ -1,3 +1,4 @@
+using ImageSentinel.Lab.Harness;
 using ImageSentinel.V1;
 
 namespace ImageSentinel.Lab;
@@ -32,6 +33,13 @@ internal sealed record ScenarioCase(string Name)
     public EgressPath Path { get; init; } = EgressPath.Syscall;
 
     public Severity AtLeast { get; init; } = Severity.Medium;
+
+    public string AddressOf(Attack attack) => To switch
+    {
+        Destination.Version6 => attack.Address6,
+        Destination.Silent => attack.SilentAddress,
+        _ => attack.Address,
+    };
 
     public override string ToString() => Name;
 }

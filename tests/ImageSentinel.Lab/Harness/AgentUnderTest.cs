@@ -83,5 +83,18 @@ internal sealed class AgentUnderTest : IDisposable
             .Select(_parser.Parse<OutputRecord>)];
     }
 
+    /// <summary>Keeps the records and what was printed in <c>artifacts/</c>, for whoever asks why a test failed.</summary>
+    public void Keep(string name)
+    {
+        string folder = Path.Combine(Repository.Root, "artifacts", "lab-records");
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, name + ".txt"), Printed);
+        string records = Path.Combine(_folder, "records.jsonl");
+        if (File.Exists(records))
+        {
+            File.Copy(records, Path.Combine(folder, name + ".jsonl"), overwrite: true);
+        }
+    }
+
     public void Dispose() => _program?.Dispose();
 }

@@ -56,6 +56,13 @@ internal sealed class CollectorUnderTest : IDisposable
             $"the end of the build {what}",
             async () => (await BuildsAsync().ConfigureAwait(false)).FirstOrDefault(build => build.State == BuildState.Ended && isIt(build)));
 
+    /// <summary>Waits for what is said about an address. It may come after the build's end: whether a connected UDP socket
+    /// sent anything is known only when its flow is.</summary>
+    public Task<Finding> FindingAsync(Build build, string address)
+        => Wait.ForAsync(
+            $"a finding about {address}",
+            async () => (await FindingsAsync(build).ConfigureAwait(false)).FirstOrDefault(finding => finding.Speaks(address)));
+
     public void Dispose()
     {
         _program?.Dispose();
