@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using ImageSentinel.Detection.Model;
 
@@ -8,6 +9,8 @@ namespace ImageSentinel.Detection.Baseline;
 /// <param name="Protocol">Unknown means any.</param>
 public sealed record DestinationPattern(AddressRange Range, ushort Port, EgressProtocol Protocol, string Text)
 {
+    private static readonly SearchValues<char> Letters = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
     public bool Matches(Destination destination)
         => Range.Contains(destination.Address)
         && (Port == 0 || Port == destination.Port)
@@ -55,7 +58,9 @@ public sealed record DestinationPattern(AddressRange Range, ushort Port, EgressP
             int slash = behind.IndexOf('/');
             if (slash >= 0)
             {
-                if (!Enum.TryParse(behind[(slash + 1)..], ignoreCase: true, out protocol) || protocol == EgressProtocol.Unknown)
+                // A name of one transport: the enum would also take numbers and lists.
+                ReadOnlySpan<char> name = behind[(slash + 1)..];
+                if (name.IndexOfAnyExcept(Letters) >= 0 || !Enum.TryParse(name, ignoreCase: true, out protocol) || protocol == EgressProtocol.Unknown)
                 {
                     return false;
                 }

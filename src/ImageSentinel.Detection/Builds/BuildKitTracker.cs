@@ -102,6 +102,16 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
     public void SnapshotFileWritten(int engine, ReadOnlySpan<byte> path)
         => state.Output.Ask(new DockerfileLookup(engine, Encoding.UTF8.GetString(path)));
 
+    /// <summary>The engine's own git fetches a context into a snapshot: a build began, whether or not a step follows.</summary>
+    public void ContextFetched(int engine, Stamp at)
+    {
+        List<Build> active = [.. builds.ActiveOn(engine, Builder.BuildKit)];
+        if (active.Count == 0 || active.Count < state.Clients.Eligible(engine, at).Count())
+        {
+            _ = builds.Start(Builder.BuildKit, engine, at);
+        }
+    }
+
     public void PlatformProbed(int engine, Stamp at) => _probes[engine] = at;
 
     public bool ProbedSince(int engine, Stamp at, long window)

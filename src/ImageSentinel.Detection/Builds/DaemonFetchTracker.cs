@@ -61,13 +61,14 @@ internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, 
             .Where(b => b.Engine == fetch.Engine && b.Started.Boot <= fetch.At.Boot + Lead)];
         if (GitUrl(fetch.Process) is { } url)
         {
-            Build? build = near.LastOrDefault();
+            ClientSession? asker = state.Clients.FindByContext(fetch.Engine, url);
+            Build? build = near.Find(b => asker is not null && ReferenceEquals(b.PrimarySession, asker)) ?? (asker is null || final ? near.LastOrDefault() : null);
             if (build is null)
             {
                 return false;
             }
 
-            Attach(build, new DaemonFetch("git", url, ToEgress(fetch), near.Count > 1), at);
+            Attach(build, new DaemonFetch("git", url, ToEgress(fetch), !ReferenceEquals(build.PrimarySession, asker) && near.Count > 1), at);
             return true;
         }
 

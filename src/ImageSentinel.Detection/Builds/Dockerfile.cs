@@ -185,8 +185,15 @@ public sealed class Dockerfile
             return "";
         }
 
+        // A word of its own, perhaps behind a descriptor's number: "3<<EOF", but not "$((1<<2))".
         int at = rest.IndexOf("<<", StringComparison.Ordinal);
-        if (at < 0 || (at > 0 && !char.IsWhiteSpace(rest[at - 1]) && !char.IsDigit(rest[at - 1])))
+        int start = at;
+        while (start > 0 && char.IsAsciiDigit(rest[start - 1]))
+        {
+            start--;
+        }
+
+        if (at < 0 || (start > 0 && !char.IsWhiteSpace(rest[start - 1])))
         {
             return "";
         }
@@ -230,7 +237,7 @@ public sealed class Dockerfile
                 arguments.Add(element.GetString() ?? "");
             }
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
         {
             // "[" also begins a shell test; the engine falls back to shell form in the same way.
             return rest;
@@ -239,20 +246,17 @@ public sealed class Dockerfile
         return StepText.CommandOf(arguments);
     }
 
-    private static string StripFlags(string rest)
+    // A view that moves: a copy per flag would take minutes for a line of a megabyte.
+    private static string StripFlags(string text)
     {
-        while (rest.StartsWith("--", StringComparison.Ordinal))
+        ReadOnlySpan<char> rest = text;
+        while (rest.StartsWith("--"))
         {
-            int end = rest.IndexOfAny([' ', '\t']);
-            if (end < 0)
-            {
-                return "";
-            }
-
-            rest = rest[(end + 1)..].TrimStart();
+            int end = rest.IndexOfAny(' ', '\t');
+            rest = end < 0 ? [] : rest[(end + 1)..].TrimStart();
         }
 
-        return rest;
+        return rest.ToString();
     }
 
     private static List<string> FindBases(IReadOnlyList<Instruction> instructions)

@@ -25,7 +25,11 @@ internal sealed class RuntimeTracker(CoreState state, BuildKitTracker buildKit, 
             return;
         }
 
-        if (RuncCommand.TryParse(node.Arguments, out RuncCommand command))
+        if (node.Scope is EngineScope daemon && IsSnapshotFetch(node.Arguments))
+        {
+            buildKit.ContextFetched(daemon.Engine, at);
+        }
+        else if (RuncCommand.TryParse(node.Arguments, out RuncCommand command))
         {
             OnRuntime(node, command, at);
         }
@@ -108,6 +112,11 @@ internal sealed class RuntimeTracker(CoreState state, BuildKitTracker buildKit, 
 
         return state.Engines.Count > 0 ? state.Engines.Keys.Min() : -1;
     }
+
+    // BuildKit: git … --git-dir <data root>/…/diff … fetch|ls-remote. The classic builder's git has no --git-dir.
+    private static bool IsSnapshotFetch(ReadOnlySpan<byte> arguments)
+        => arguments.StartsWith("git\0"u8) && arguments.IndexOf("\0--git-dir\0"u8) > 0
+        && (arguments.IndexOf("\0fetch\0"u8) > 0 || arguments.IndexOf("\0ls-remote\0"u8) > 0);
 
     // containerd-shim-runc-v2 -namespace moby -id <64 hex> -address …
     private static string? ShimContainer(ReadOnlySpan<byte> arguments)

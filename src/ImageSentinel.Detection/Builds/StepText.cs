@@ -14,7 +14,7 @@ public static class StepText
         int skip = 0;
         if (arguments.Count > 0 && arguments[0].StartsWith('|') && int.TryParse(arguments[0].AsSpan(1), out int count) && count >= 0)
         {
-            skip = Math.Min(arguments.Count, count + 1);
+            skip = count < arguments.Count ? count + 1 : arguments.Count;
         }
 
         int left = arguments.Count - skip;

@@ -17,11 +17,21 @@ public enum ClientIntent
 /// <param name="Context">The context argument; empty when there is none.</param>
 public sealed record ClientCommand(ClientIntent Intent, IReadOnlyList<string> Tags, string File, string Context)
 {
+    /// <summary>The sub-command as typed ("build", "commit", "load" …); empty when there is none.</summary>
+    public string Verb { get; init; } = "";
+
     public static ClientCommand Unknown { get; } = new(ClientIntent.Unknown, [], "", "");
 
     private static readonly HashSet<string> OptionsWithValue = new(StringComparer.Ordinal)
     {
         "-H", "--host", "--config", "-c", "--context", "-l", "--log-level", "--tlscacert", "--tlscert", "--tlskey",
+    };
+
+    // Options between "buildx" or "compose" and their own command.
+    private static readonly HashSet<string> GroupOptionsWithValue = new(StringComparer.Ordinal)
+    {
+        "--builder", "-f", "--file", "-p", "--project-name", "--project-directory", "--env-file", "--profile", "--progress",
+        "--ansi", "--parallel",
     };
 
     // Options of "build" that take a value as the next word; the rest are switches or use '='.
@@ -54,12 +64,12 @@ public sealed record ClientCommand(ClientIntent Intent, IReadOnlyList<string> Ta
 
     private static ClientCommand Docker(IReadOnlyList<string> arguments, string program)
     {
-        int i = SkipOptions(arguments, 1);
+        int i = SkipOptions(arguments, 1, OptionsWithValue);
         string verb = i < arguments.Count ? arguments[i] : "";
         if (verb is "image" or "builder" or "buildx" or "compose" || (program == "docker-buildx" && verb == "buildx"))
         {
             bool compose = verb == "compose";
-            i = SkipOptions(arguments, i + 1);
+            i = SkipOptions(arguments, i + 1, GroupOptionsWithValue);
             verb = i < arguments.Count ? arguments[i] : "";
             if (compose && verb is "build" or "up" or "run")
             {
@@ -72,7 +82,7 @@ public sealed record ClientCommand(ClientIntent Intent, IReadOnlyList<string> Ta
             "build" or "b" => Build(arguments, i + 1),
             "bake" => new ClientCommand(ClientIntent.Build, [], "", ""),
             "" => Unknown,
-            _ => new ClientCommand(ClientIntent.Other, [], "", ""),
+            _ => new ClientCommand(ClientIntent.Other, [], "", "") { Verb = verb },
         };
     }
 
@@ -126,11 +136,11 @@ public sealed record ClientCommand(ClientIntent Intent, IReadOnlyList<string> Ta
         return word.Length > 2 && word[1] is 't' or 'f' && word[1] != '-' ? (word[..2], word[2..].TrimStart('=')) : (word, "");
     }
 
-    private static int SkipOptions(IReadOnlyList<string> arguments, int i)
+    private static int SkipOptions(IReadOnlyList<string> arguments, int i, HashSet<string> withValue)
     {
         while (i < arguments.Count && arguments[i].StartsWith('-'))
         {
-            i += OptionsWithValue.Contains(arguments[i]) ? 2 : 1;
+            i += withValue.Contains(arguments[i]) ? 2 : 1;
         }
 
         return i;

@@ -83,6 +83,11 @@ public sealed class ClientTracker
             && s.AliveAt(at, EndSlack)
             && s.Command.Intent != ClientIntent.Other);
 
+    /// <summary>Sessions whose command line names this context (a URL).</summary>
+    public ClientSession? FindByContext(int engine, string url)
+        => _sessions.FindLast(s => s.Engine == engine && s.Command.Context.Length > 0 && url.Length > 0
+            && (s.Command.Context == url || s.Command.Context.StartsWith(url + "#", StringComparison.Ordinal)));
+
     /// <summary>Weighs all candidates of a build, best first. Empty when nobody was seen to connect.</summary>
     public IReadOnlyList<(ClientSession Session, double Score, string Reason)> Weigh(Build build, IReadOnlyList<Build> others)
     {
@@ -133,7 +138,14 @@ public sealed class ClientTracker
     {
         double score = 0;
         var reasons = new List<string>();
-        if (session.Command.Intent == ClientIntent.Build)
+        string verb = build.Builder switch { Builder.Commit => "commit", Builder.Import => "import", Builder.Load => "load", _ => "" };
+        if (verb.Length > 0)
+        {
+            bool same = session.Command.Verb == verb;
+            score += same ? 8 : session.Command.Intent == ClientIntent.Unknown ? 0 : -6;
+            reasons.Add(same ? $"its command line is a {verb}" : "its command line does something else");
+        }
+        else if (session.Command.Intent == ClientIntent.Build)
         {
             score += 4;
             reasons.Add("its command line builds an image");

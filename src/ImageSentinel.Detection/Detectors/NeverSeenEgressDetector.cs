@@ -82,22 +82,19 @@ internal sealed class NeverSeenEgressDetector(CoreState state, FindingBook book)
 
     private string Describe(Build build, Finding finding)
     {
-        Evidence? first = finding.Step is null ? null
-            : finding.Evidence.FirstOrDefault(e => e.Egress is not null && ReferenceEquals(StepOf(build, e.Egress), finding.Step));
-        if (first is null)
+        // From the step, not from the evidence: what came beyond the evidence that is kept can be the worst of all.
+        Egress? egress = finding.Step?.Egress.FirstOrDefault(static e => e.Novelty is Novelty.NeverSeen or Novelty.Learning);
+        if (egress is null)
         {
             DaemonFetch fetch = build.Fetches.First(static f => f.Egress.Novelty is Novelty.NeverSeen or Novelty.Learning);
             return $"For {BuildName(build)} the engine itself went out: {FetchSentence(fetch)}. {ClientText(build)}";
         }
 
-        Egress egress = first.Egress!;
         int more = build.Fetches.Count(static f => f.Egress.Novelty is Novelty.NeverSeen or Novelty.Learning) + build.Steps.SelectMany(static s => s.Egress).Count(static e => e.Novelty is Novelty.NeverSeen or Novelty.Learning) - 1;
         string others = more > 0 ? string.Create(CultureInfo.InvariantCulture, $" (and {more} more)") : "";
         return $"{StepName(finding.Step!)} of {BuildName(build)} reached {egress.Destination}{others}, {OutcomeText(egress)}; "
             + $"{egress.Reason}. Process: {ProcessText(egress.Process)}. {ClientText(build)}";
     }
-
-    private static BuildStep? StepOf(Build build, Egress egress) => build.Steps.FirstOrDefault(s => ReferenceEquals(s.FindEgress(egress.Destination), egress));
 
     private static string Sentence(BuildStep step, Egress egress)
         => $"{StepName(step)}: {ProcessText(egress.Process)} → {egress.Destination}, {OutcomeText(egress)}; {egress.Reason}";

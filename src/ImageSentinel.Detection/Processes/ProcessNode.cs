@@ -10,6 +10,9 @@ public sealed class ProcessNode
     // child asks what its parent ran when it was born, not what it is known to run now.
     private const int MaximumPrograms = 4;
 
+    private const int MaximumDepth = 512;
+
+    private readonly int _depth;
     private Program[] _programs = [];
 
     internal ProcessNode(ProcessKey key, Stamp started, ProcessNode? parent)
@@ -17,6 +20,15 @@ public sealed class ProcessNode
         Key = key;
         Started = started;
         Parent = parent;
+        _depth = parent is null ? 0 : parent._depth + 1;
+        if (_depth > MaximumDepth)
+        {
+            // A chain of forks whose parents end at once would keep every ancestor for ever. The label is already ours.
+            _programs = [parent!.ProgramAt(started.Wall)];
+            Parent = null;
+            _depth = 0;
+        }
+
         Scope = parent?.ScopeForChildren;
         ScopeForChildren = Scope;
         if (parent is not null)

@@ -14,11 +14,12 @@ public static partial class Redactor
         return NamedSecret().IsMatch(result) ? NamedSecret().Replace(result, "$1" + Mask) : result;
     }
 
-    [GeneratedRegex(@"([a-z][a-z0-9+.-]*://)[^/\s@'""]*@", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    // Every repetition has a bound: without one, a megabyte of "secretsecret…" takes the square of its length.
+    [GeneratedRegex(@"([a-z][a-z0-9+.-]{0,30}://)[^/\s@'""]{0,4096}@", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex UserInfo();
 
     [GeneratedRegex(
-        @"((?:passw(?:or)?d|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|authorization|x-registry-(?:auth|config))[\w-]*['""]?\s*(?:=|:)\s*(?:(?:bearer|basic)\s+)?)(?!\*\*\*)[^\s'""&;,]+",
+        @"((?:passw(?:or)?d|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|authorization|x-registry-(?:auth|config))[\w-]{0,64}['""]?\s{0,8}(?:=|:)\s{0,8}(?:(?:bearer|basic)\s{1,8})?)(?!\*\*\*)[^\s'""&;,]+",
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex NamedSecret();
 }
