@@ -73,7 +73,7 @@ internal static class BaselineCommand
             using AgentClient client = connection.Open(result);
             var request = new ForgetDestinationRequest { Destination = result.GetValue(destination) };
             ForgetDestinationResponse response = await client.Ask(agent => agent.ForgetDestinationAsync(request, cancellationToken: cancellation).ResponseAsync).ConfigureAwait(false);
-            await line.Context.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"forgot {response.Removed} entries").AsMemory(), cancellation).ConfigureAwait(false);
+            await line.Context.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"forgot {response.Removed} {(response.Removed == 1 ? "entry" : "entries")}").AsMemory(), cancellation).ConfigureAwait(false);
             return response.Removed > 0 ? ExitCode.Success : ExitCode.Failure;
         });
         return command;

@@ -75,7 +75,7 @@ internal static class StatusPage
     {
         string since = baseline.LearningSince is null ? "" : $" since {Cells.Time(baseline.LearningSince)}";
         string until = baseline.Mode == "learning" && baseline.EnforcingFrom is not null ? $", enforcing from {Cells.Time(baseline.EnforcingFrom)}" : "";
-        return $"{Printable.Line(baseline.Mode, 20)}{since}{until}, {Number(baseline.Destinations)} destinations";
+        return $"{Printable.Line(baseline.Mode, 20)}{since}{until}, {Number(baseline.Destinations)} {(baseline.Destinations == 1 ? "destination" : "destinations")}";
     }
 
     private static string Findings(GetStatusResponse status)
