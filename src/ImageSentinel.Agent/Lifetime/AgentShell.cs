@@ -25,12 +25,17 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
     private static readonly TimeSpan OutputTime = TimeSpan.FromSeconds(2);
 
     private readonly ILogger _logger = loggers.CreateLogger("ImageSentinel.Agent");
+    private readonly Lock _reloading = new();
     private AgentOptions _options = request.Options;
+    private Action? _reload;
+    private volatile bool _reloadWaits;
 
     /// <param name="cancellation">SIGTERM or SIGINT.</param>
     /// <exception cref="CommandException">It could not start.</exception>
     public async Task<ExitCode> RunAsync(CancellationToken cancellation)
     {
+        // First of all: until somebody handles it, a hang-up ends the process.
+        using var hangUp = new Signal(System.Runtime.InteropServices.PosixSignal.SIGHUP, HangUp);
         StateDirectory.Prepare(_options.StateDirectory);
         using InstanceLock instance = StateDirectory.Lock(_options.StateDirectory);
         using var notifier = new ServiceManager(loggers.CreateLogger<ServiceManager>());
@@ -48,7 +53,6 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
         await using IAgentPipeline pipeline = parts.CreatePipeline(_options, writer, loggers);
         await using ControlServer control = await ControlServer.StartAsync(_options.ControlSocket, pipeline.State, history, loggers, cancellation).ConfigureAwait(false);
 
-        using var reload = new Signal(System.Runtime.InteropServices.PosixSignal.SIGHUP, () => Reload(pipeline, writer, outputs, notifier));
         using var collector = new CollectorWatch(pipeline.State, writer);
         ExitCode code = ExitCode.Success;
         try
@@ -57,6 +61,18 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
             string ready = Ready(pipeline.State);
             writer.Tell(new Notice(NoticeKind.Ready, $"ready: {ready}"));
             notifier.Ready(ready, () => pipeline.Progress);
+            Volatile.Write(ref _reload, () =>
+            {
+                lock (_reloading)
+                {
+                    Reload(pipeline, writer, outputs, notifier);
+                }
+            });
+            if (_reloadWaits)
+            {
+                _reload();
+            }
+
             await pipeline.Completion.WaitAsync(cancellation).ConfigureAwait(false);
             PipelineEnded();
             code = ExitCode.Failure;
@@ -72,11 +88,19 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
         }
         finally
         {
+            Volatile.Write(ref _reload, null);
             notifier.Stopping();
             code = await Stop(pipeline, writer).ConfigureAwait(false) ? code : ExitCode.Failure;
         }
 
         return code;
+    }
+
+    // One that comes while starting is answered once there is something to reload.
+    private void HangUp()
+    {
+        _reloadWaits = true;
+        Volatile.Read(ref _reload)?.Invoke();
     }
 
     /// <summary>Findings are for eyes here, unless standard output carries JSON or the journal already has them.</summary>
@@ -141,7 +165,7 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
                     ConfigurationError(error.ToString());
                 }
 
-                writer.Tell(new Notice(NoticeKind.ConfigurationRefused, $"the new configuration is wrong in {result.Errors.Length} places and the old one stays: {result.Errors[0]}"));
+                writer.Tell(new Notice(NoticeKind.ConfigurationRefused, $"the new configuration is wrong in {(result.Errors.Length == 1 ? "one place" : $"{result.Errors.Length} places")} and the old one stays: {result.Errors[0]}"));
                 return;
             }
 

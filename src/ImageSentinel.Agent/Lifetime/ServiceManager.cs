@@ -11,6 +11,7 @@ internal sealed partial class ServiceManager : IDisposable
 {
     private readonly SystemdNotifier? _notifier;
     private readonly ILogger _logger;
+    private readonly Lock _gate = new();
     private Timer? _watchdog;
     private long _lastProgress = long.MinValue;
     private bool _stalled;
@@ -37,7 +38,7 @@ internal sealed partial class ServiceManager : IDisposable
         Send($"READY=1\nSTATUS={status}");
         if (_notifier is not null && WatchdogInterval() is { } interval)
         {
-            _watchdog = new Timer(_ => Feed(progress()), null, interval, interval);
+            _watchdog = new Timer(_ => Feed(progress), null, interval, interval);
         }
     }
 
@@ -54,18 +55,23 @@ internal sealed partial class ServiceManager : IDisposable
 
     public void Dispose() => _watchdog?.Dispose();
 
-    private void Feed(long progress)
+    // A timer does not wait for its last call to return; two looks at once would see the same progress.
+    private void Feed(Func<long> look)
     {
-        if (progress != _lastProgress)
+        lock (_gate)
         {
-            _lastProgress = progress;
-            _stalled = false;
-            Send("WATCHDOG=1");
-        }
-        else if (!_stalled)
-        {
-            _stalled = true;
-            Stalled(progress);
+            long progress = look();
+            if (progress != _lastProgress)
+            {
+                _lastProgress = progress;
+                _stalled = false;
+                Send("WATCHDOG=1");
+            }
+            else if (!_stalled)
+            {
+                _stalled = true;
+                Stalled(progress);
+            }
         }
     }
 

@@ -29,6 +29,23 @@ public sealed class OutputTests
             Is.EqualTo(AgentCorpus.Records("hostile.jsonl")));
     }
 
+    [TestCase("plain")]
+    [TestCase("a \" b \\ c \\\" d: { , } e")]
+    [TestCase("\\")]
+    [TestCase("  \"  ")]
+    public void Blanks_go_from_between_the_words_and_stay_inside_them(string text)
+    {
+        var record = new OutputRecord { Finding = new Finding { Uid = text, Title = text, Severity = Severity.Low } };
+
+        string line = RecordJson.Line(record);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(line, Does.StartWith("{\"finding\":{\"uid\":\""));
+            Assert.That(Google.Protobuf.JsonParser.Default.Parse<OutputRecord>(line), Is.EqualTo(record));
+        }
+    }
+
     [Test]
     public void A_file_moved_away_is_written_anew()
     {
