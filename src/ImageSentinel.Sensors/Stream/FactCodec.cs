@@ -21,6 +21,11 @@ public static class FactCodec
     {
         try
         {
+            if (HasNullInList(item.Span))
+            {
+                return null;
+            }
+
             return JsonSerializer.Deserialize(item.Span, FactJson.Default.Fact);
         }
         catch (Exception e) when (e is JsonException or NotSupportedException)
@@ -28,8 +33,37 @@ public static class FactCodec
             return null;
         }
     }
+
+    // What a list must not hold is the one thing that the serializer does not check. Depth is bounded by the reader: 64.
+    private static bool HasNullInList(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json);
+        ulong lists = 0;
+        while (reader.Read())
+        {
+            if (reader.TokenType is JsonTokenType.StartArray or JsonTokenType.StartObject)
+            {
+                lists = (lists << 1) | (reader.TokenType == JsonTokenType.StartArray ? 1ul : 0);
+            }
+            else if (reader.TokenType is JsonTokenType.EndArray or JsonTokenType.EndObject)
+            {
+                lists >>= 1;
+            }
+            else if (reader.TokenType == JsonTokenType.Null && (lists & 1) != 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.Never)]
+// A capture may come from a stranger: what is missing or null where it must not be makes the fact none.
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.Never,
+    RespectNullableAnnotations = true,
+    RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(Fact))]
 internal sealed partial class FactJson : JsonSerializerContext;
