@@ -103,25 +103,6 @@ internal sealed class AuditReadingPart(
         Pump(socket, peek: null);
     }
 
-    // A daemon that starts while we have the role is refused by the kernel (EEXIST) and gives up; the kernel tells us,
-    // "op=set audit_pid=N old=OURS … res=0". Its second attempt, which service managers make, finds the role free.
-    private void LookForSomebodyWhoWantsTheRole(ReadOnlySpan<byte> batch)
-    {
-        while (batch.Length > sizeof(uint) + NetlinkFrame.HeaderSize)
-        {
-            int length = BinaryPrimitives.ReadInt32LittleEndian(batch);
-            ReadOnlySpan<byte> datagram = batch.Slice(sizeof(uint), length);
-            if (BinaryPrimitives.ReadUInt16LittleEndian(datagram[sizeof(uint)..]) == AUDIT_CONFIG_CHANGE
-                && datagram.IndexOf(" op=set audit_pid="u8) >= 0
-                && datagram.IndexOf(" res=0"u8) >= 0)
-            {
-                onRoleWanted();
-            }
-
-            batch = batch[(sizeof(uint) + length)..];
-        }
-    }
-
     private bool TryOwn()
     {
         NetlinkSocket socket = NetlinkSocket.Open(NetlinkFamily.Audit);
@@ -137,7 +118,13 @@ internal sealed class AuditReadingPart(
         }
 
         Kind = AuditReading.Owner;
-        Pump(socket, LookForSomebodyWhoWantsTheRole);
+        Pump(socket, batch =>
+        {
+            if (AuditRoleWish.IsIn(batch))
+            {
+                onRoleWanted();
+            }
+        });
         return true;
     }
 

@@ -14,6 +14,10 @@ namespace ImageSentinel.Sensors.Audit;
 /// </remarks>
 public sealed class AuditSensor : ISensor
 {
+    /// <summary>A loss that stays unnoticed while a build ends would leave the build's verdict too good: looking at the
+    /// status costs one short request, listing the rules some thirty kilobytes.</summary>
+    private const int LooksPerPoll = 8;
+
     private readonly AuditSensorOptions _options;
     private readonly Action<SensorNotice>? _onNotice;
     private readonly Func<IAuditControl> _openControl;
@@ -29,6 +33,7 @@ public sealed class AuditSensor : ISensor
     private ISensorQueue? _queue;
     private Timer? _timer;
     private AuditStatus _last;
+    private int _looks;
     private IReadOnlyList<int> _neighbours = [];
 
     /// <param name="options">What the sensor may do here.</param>
@@ -59,8 +64,11 @@ public sealed class AuditSensor : ISensor
     /// <summary>How records reach us now; <see cref="AuditReading.Owner"/> only while the kernel agrees.</summary>
     public AuditReading Reading => _reading?.Kind ?? AuditReading.Multicast;
 
-    /// <summary>The audit daemon the kernel has registered, if that process is alive and not us; for <c>doctor</c>.</summary>
+    /// <summary>The audit daemon the kernel has registered, if that process is alive and no agent; for <c>doctor</c>.</summary>
     public int? ForeignOwner { get; private set; }
+
+    /// <summary>Another agent that is at work on this host, as when <c>doctor</c> looks beside a running one.</summary>
+    public int? OtherAgent => _neighbours is [int pid, ..] ? pid : null;
 
     public void Start(ISensorQueue queue)
     {
@@ -71,7 +79,7 @@ public sealed class AuditSensor : ISensor
             try
             {
                 Open(queue);
-                _timer = new Timer(_ => Poll(), null, _options.PollInterval, _options.PollInterval);
+                _timer = new Timer(_ => Look(), null, _options.PollInterval / LooksPerPoll, _options.PollInterval / LooksPerPoll);
             }
             catch (LinuxException e)
             {
@@ -142,7 +150,8 @@ public sealed class AuditSensor : ISensor
         _reading = new AuditReadingPart(
             _options, queue, _ledger, e => _findings.Set("reader", $"reading stopped: {e.Message}"), YieldSoon);
         _reading.Start(_last);
-        ForeignOwner = AuditReadingPart.ForeignOwner(_last);
+        _neighbours = AuditNeighbours.Find(_control.ListRules());
+        ForeignOwner = NotAnAgent(AuditReadingPart.ForeignOwner(_last));
         _settings.Prepare(_options, hasForeignOwner: ForeignOwner is not null);
 
         _rules = new AuditRuleKeeper(_control);
@@ -152,7 +161,6 @@ public sealed class AuditSensor : ISensor
         }
         else
         {
-            _neighbours = AuditNeighbours.Find(_control.ListRules());
             _rules.RemoveStale(_neighbours);
             _rules.Add(AuditRuleSet.Fixed(Environment.ProcessId));
             _engines.ForEach(AddEngine);
@@ -209,8 +217,12 @@ public sealed class AuditSensor : ISensor
 
     private static string EngineFinding(WatchedEngine engine) => $"engine-{engine.DeviceMajor}:{engine.DeviceMinor}:{engine.Inode}";
 
-    /// <summary>One look at the kernel's audit; the timer's, and a test's.</summary>
-    internal void Poll()
+    /// <summary>Looks at everything; a test's.</summary>
+    internal void Poll() => Look(rules: true);
+
+    private void Look() => Look(rules: Interlocked.Increment(ref _looks) % LooksPerPoll == 0);
+
+    private void Look(bool rules)
     {
         lock (_lock)
         {
@@ -224,8 +236,12 @@ public sealed class AuditSensor : ISensor
                 AuditStatus now = _control.GetStatus();
                 NoticeLoss(now);
                 NoticeSettings(now);
-                NoticeRules();
-                ForeignOwner = _reading!.Follow(now);
+                if (rules)
+                {
+                    NoticeRules();
+                }
+
+                ForeignOwner = NotAnAgent(_reading!.Follow(now));
                 _last = now;
                 _findings.Clear("poll");
             }
@@ -334,6 +350,8 @@ public sealed class AuditSensor : ISensor
             && r.Fields.Any(f => f.Field == AUDIT_MSGTYPE && f.Value is AUDIT_SYSCALL or AUDIT_SOCKADDR or AUDIT_EXECVE or AUDIT_EOE));
         _findings.SetOrClear("exclude", excludes, "a foreign exclude rule drops records that we need (auditctl -l shows it)");
     }
+
+    private int? NotAnAgent(int? owner) => owner is { } pid && _neighbours.Contains(pid) ? null : owner;
 
     private void Tamper(string detail) => _onNotice?.Invoke(new SensorNotice(Name, SensorNoticeKind.Tampered, detail));
 

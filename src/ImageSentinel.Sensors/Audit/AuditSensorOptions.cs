@@ -13,8 +13,9 @@ public enum AuditReading
 /// <summary>What the audit sensor may do on this host.</summary>
 public sealed class AuditSensorOptions
 {
-    /// <summary>See <see cref="AuditReading"/>; measured in docs/audit-role.md.</summary>
-    public AuditReading Reading { get; set; } = AuditReading.Multicast;
+    /// <summary>How to read while the role is free; with another audit daemon at work it is always multicast. Both were
+    /// measured, see docs/audit-role.md.</summary>
+    public AuditReading Reading { get; set; } = AuditReading.Owner;
 
     /// <summary>The kernel's backlog is raised to this many records if it is smaller, and put back at exit.</summary>
     public uint BacklogLimit { get; set; } = 8192;
@@ -23,7 +24,7 @@ public sealed class AuditSensorOptions
     /// no other audit daemon is there to want more. Put back at exit.</summary>
     public uint BacklogWaitTime { get; set; }
 
-    /// <summary>How often the kernel's audit status and our rules are looked at.</summary>
+    /// <summary>How often our rules are looked at; what the kernel lost and whether audit is on, eight times as often.</summary>
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <summary>Receive buffer of the reading socket, bytes; about 1.2 seconds of the kernel's fastest.</summary>

@@ -203,14 +203,39 @@ public sealed class AuditSensorTests
     {
         using var control = AuditControl.Open();
         Assume.That(control.GetStatus().OwnerProcessId, Is.Zero, "somebody has the role on this machine");
-        await using var daemon = new AuditSensor(new AuditSensorOptions { Reading = AuditReading.Owner });
-        daemon.Start(new CollectingQueue());
+        using Process daemon = Process.Start(new ProcessStartInfo("/usr/bin/python3", ["-c", Daemon]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        string? answers = await daemon.StandardOutput.ReadLineAsync();
 
-        // The same process: the kernel answers EEXIST to whoever is not the registered socket.
-        await using var second = new AuditSensor(new AuditSensorOptions { Reading = AuditReading.Owner });
-        second.Start(new CollectingQueue());
+        await using var sensor = new AuditSensor(new AuditSensorOptions { Reading = AuditReading.Owner });
+        sensor.Start(new CollectingQueue());
+        sensor.Poll();
 
-        Assert.That((daemon.Reading, second.Reading), Is.EqualTo((AuditReading.Owner, AuditReading.Multicast)));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(answers, Is.EqualTo("0 0"));
+            Assert.That((sensor.Reading, sensor.ForeignOwner), Is.EqualTo((AuditReading.Multicast, (int?)daemon.Id)));
+            Assert.That(sensor.Status.Health, Is.EqualTo(SensorHealth.Active), sensor.Status.Reason);
+            Assert.That(control.GetStatus().OwnerProcessId, Is.EqualTo((uint)daemon.Id));
+        }
+
+        daemon.StandardInput.Close();
+        await daemon.WaitForExitAsync();
+    }
+
+    [Test]
+    public async Task Role_of_a_daemon_that_was_killed_is_taken()
+    {
+        using var control = AuditControl.Open();
+        Assume.That(control.GetStatus().OwnerProcessId, Is.Zero, "somebody has the role on this machine");
+        using Process daemon = Process.Start(new ProcessStartInfo("/usr/bin/python3", ["-c", Daemon]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        await daemon.StandardOutput.ReadLineAsync();
+        daemon.Kill(); // the kernel may go on naming its pid
+        await daemon.WaitForExitAsync();
+
+        await using var sensor = new AuditSensor(new AuditSensorOptions { Reading = AuditReading.Owner });
+        sensor.Start(new CollectingQueue());
+
+        Assert.That((sensor.Reading, sensor.ForeignOwner), Is.EqualTo((AuditReading.Owner, (int?)null)));
     }
 
     [Test]
@@ -234,11 +259,35 @@ public sealed class AuditSensorTests
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(answers, Is.EqualTo("-17 0"));
+            Assert.That(answers, Is.EqualTo("-17 0"), "refused once, then accepted");
             Assert.That(owner, Is.EqualTo((uint)daemon.Id));
             Assert.That(sensor.Reading, Is.EqualTo(AuditReading.Multicast));
             Assert.That(sensor.Status.Health, Is.EqualTo(SensorHealth.Active), sensor.Status.Reason);
             Assert.That(seen, Is.True);
+        }
+    }
+
+    [Test]
+    public async Task Role_is_free_by_the_time_a_starting_auditd_asks_for_it()
+    {
+        using var control = AuditControl.Open();
+        Assume.That(control.GetStatus().OwnerProcessId, Is.Zero, "somebody has the role on this machine");
+        await using var sensor = new AuditSensor(new AuditSensorOptions { Reading = AuditReading.Owner });
+        sensor.Start(new CollectingQueue());
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("is-auditd-");
+        try
+        {
+            File.CreateSymbolicLink(Path.Combine(directory.FullName, "auditd"), "/bin/sleep");
+            using Process daemon = Process.Start(Path.Combine(directory.FullName, "auditd"), ["60"]);
+            bool yielded = SpinWait.SpinUntil(() => sensor.Reading == AuditReading.Multicast && control.GetStatus().OwnerProcessId == 0, TimeSpan.FromSeconds(15));
+            daemon.Kill();
+            await daemon.WaitForExitAsync();
+
+            Assert.That(yielded, Is.True);
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
         }
     }
 
@@ -254,7 +303,7 @@ public sealed class AuditSensorTests
                 if struct.unpack_from('H', answer, 4)[0] == 2:
                     return struct.unpack_from('i', answer, 16)[0]
         first = register(os.getpid())
-        second, tries = -17, 0
+        second, tries = first, 0
         while second == -17 and tries < 100:
             time.sleep(0.05)
             second, tries = register(os.getpid()), tries + 1
