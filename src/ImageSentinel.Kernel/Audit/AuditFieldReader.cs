@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace ImageSentinel.Kernel.Audit;
 
@@ -62,8 +63,10 @@ public ref struct AuditFieldReader(ReadOnlySpan<byte> fields)
         }
     }
 
+    // Inlined by hand: the agent is compiled for size, and these three are called for every field of every record.
     // Position of the '=' of a word, or -1 when the word has none. Kernel keys are short: eight bytes at once see
     // nearly all of them.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int FindEquals(ReadOnlySpan<byte> text, out ulong keyWord)
     {
         if (text.Length >= sizeof(ulong))
@@ -98,6 +101,7 @@ public ref struct AuditFieldReader(ReadOnlySpan<byte> fields)
         return stop;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int FindEndOfValue(ReadOnlySpan<byte> text)
     {
         if (text.IsEmpty)
@@ -131,6 +135,7 @@ public ref struct AuditFieldReader(ReadOnlySpan<byte> fields)
 
     // High bit set in each byte that equals the one wanted. Bytes above the first match may be marked in error (the
     // borrow runs upwards), so only the lowest mark counts.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong MatchBytes(ulong word, byte wanted)
     {
         ulong difference = word ^ (EveryByte * wanted);

@@ -69,22 +69,20 @@ public readonly ref struct AuditRecord
 
     private static bool TryTakeNumber(ref ReadOnlySpan<byte> text, byte terminator, long limit, out long value)
     {
+        // The largest number here has ten digits; eighteen cannot overflow.
+        const int MaximumDigits = 18;
         value = 0;
-        for (int i = 0; i < text.Length; i++)
+        for (int i = 0; i < text.Length && i <= MaximumDigits; i++)
         {
             uint digit = (uint)text[i] - '0';
             if (digit > 9)
             {
-                bool taken = i > 0 && text[i] == terminator;
+                bool taken = i > 0 && text[i] == terminator && value <= limit;
                 text = taken ? text[(i + 1)..] : text;
                 return taken;
             }
 
             value = (value * 10) + digit;
-            if (value > limit)
-            {
-                return false;
-            }
         }
 
         return false;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 
 namespace ImageSentinel.Kernel.Audit;
 
@@ -207,11 +208,12 @@ public static class AuditValue
     private static ReadOnlySpan<byte> Unquote(ReadOnlySpan<byte> raw)
         => raw.Length > 1 && raw[^1] == (byte)'"' ? raw[1..^1] : raw[1..];
 
-    private static int HexDigit(byte character) => character switch
+    // Digits and letters alternate at random in addresses, so a branch between them would be mispredicted half the time.
+    // Bit 6 tells a letter; a letter's low bits are 1 to 6.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int HexDigit(byte character)
     {
-        >= (byte)'0' and <= (byte)'9' => character - '0',
-        >= (byte)'a' and <= (byte)'f' => character - 'a' + 10,
-        >= (byte)'A' and <= (byte)'F' => character - 'A' + 10,
-        _ => -1,
-    };
+        bool valid = ((uint)character - '0' <= 9) | (((uint)character | 0x20) - 'a' <= 5);
+        return valid ? (character & 0xF) + ((character >> 6) * 9) : -1;
+    }
 }
