@@ -70,7 +70,7 @@ heading() {
 
 # percentile P: of the numbers on standard input, one a line (nearest rank).
 percentile() {
-    sort -g | awk -v p="$1" '{v[NR] = $1} END {if (NR == 0) {print "nan"; exit} i = int(NR * p / 100 + 0.999999); print v[i < 1 ? 1 : i > NR ? NR : i]}'
+    sort -g | awk -v p="$1" '{v[NR] = $1} END {if (NR == 0) {print "nan"; exit} i = int(NR * p / 100 + 0.999999); if (i < 1) i = 1; if (i > NR) i = NR; print v[i]}'
 }
 
 median() { sort -g | awk '{v[NR] = $1} END {print NR == 0 ? "nan" : NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
@@ -84,7 +84,7 @@ column() { awk -v n="$2" '{print $n}' "$1"; }
 # goal WORDS VALUE OPERATOR LIMIT UNIT: says whether it is met.
 goal() {
     printf 'goal: %s: measured %s%s, wanted %s %s%s: %s\n' "$1" "$2" "$5" "$3" "$4" "$5" \
-        "$(awk "BEGIN {print ($2 $3 $4) ? \"met\" : \"NOT MET\"}")"
+        "$(awk "BEGIN {if ($2 $3 $4) print \"met\"; else print \"NOT MET\"}")"
 }
 
 now_ms() { printf '%s\n' "$(($(date +%s%N) / 1000000))"; }

@@ -81,7 +81,8 @@ reader_auditd() {
         with_peer_libraries "$AUDITCTL" -e 1 >/dev/null
         undo_later "with_peer_libraries $AUDITCTL -e 0 >/dev/null"
     fi
-    with_peer_libraries "$(peer auditd)" -n -c "$AUDITD_HOME" -s nochange >"$AUDITD_HOME/printed" 2>&1 &
+    # Without a function between: the pid is the daemon's own.
+    env LD_LIBRARY_PATH="$(peer_libraries)" "$(peer auditd)" -n -c "$AUDITD_HOME" -s nochange >"$AUDITD_HOME/printed" 2>&1 &
     READERS=("$!")
     undo_later "kill -TERM $! 2>/dev/null; wait $! 2>/dev/null"
     await 10 auditd_reads "$!" || { cat "$AUDITD_HOME/printed"; die 1 "auditd does not get the role"; }

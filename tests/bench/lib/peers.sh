@@ -8,7 +8,7 @@ peers_ready() {
     mkdir -p "$PEERS/packages" "$PEERS/root"
     if command -v apt-get >/dev/null; then
         local package
-        for package in auditd libaudit1 libauparse0 libauparse-dev libaudit-dev laurel; do
+        for package in auditd libaudit1 libauparse0 libauparse-dev libaudit-dev libwrap0 libcap-ng0 laurel; do
             (cd "$PEERS/packages" && apt-get download -qq "$package" >/dev/null 2>&1) || note "no package $package"
         done
         for package in "$PEERS"/packages/*.deb; do
@@ -27,7 +27,7 @@ peer() {
     return 1
 }
 
-peer_libraries() { find "$PEERS/root" -name 'libauparse.so.0' -printf '%h\n' 2>/dev/null | head -1; }
+peer_libraries() { find "$PEERS/root" -name '*.so.*' -printf '%h\n' 2>/dev/null | sort -u | paste -sd:; }
 
 peer_version() { for _ in "$PEERS"/packages/"$1"_*.deb; do [[ ! -e $_ ]] || dpkg-deb -f "$_" Version; done; }
 
@@ -35,10 +35,10 @@ peer_version() { for _ in "$PEERS"/packages/"$1"_*.deb; do [[ ! -e $_ ]] || dpkg
 with_peer_libraries() { env LD_LIBRARY_PATH="$(peer_libraries)" "$@"; }
 
 auparse_walk() {
-    local libraries
-    libraries=$(peer_libraries)
-    [[ -n $libraries ]] || return 1
-    tool auparse-walk "-I$PEERS/root/usr/include" "$libraries/libauparse.so.0" "$libraries/libaudit.so.1"
+    local library
+    library=$(find "$PEERS/root" -name libauparse.so.0 | head -1)
+    [[ -n $library ]] || return 1
+    tool auparse-walk "-I$PEERS/root/usr/include" "$library" "${library%/*}/libaudit.so.1"
 }
 
 # Debian's own configuration, but for the user it would become and where it writes.
