@@ -87,7 +87,8 @@ publish() {
     dotnet publish "src/$project" -c Release --use-current-runtime "${SDK_OUTPUT[@]}" -o "$staging"
     mkdir -p "$BIN" artifacts/symbols
     find "$staging" -maxdepth 1 \( -name '*.dbg' -o -name '*.pdb' \) -exec mv -f -t artifacts/symbols {} +
-    cp -r "$staging/." "$BIN/"
+    # A program that is running keeps its file; the new one gets the name.
+    cp -r --remove-destination "$staging/." "$BIN/"
     touch "$BIN/$program"
 }
 
