@@ -32,6 +32,8 @@ internal static class Program
             Replay = new ReplayRunner(),
             Recorder = new Recorder(),
             Doctor = new Doctor(),
+            OpenDemo = static () => typeof(Program).Assembly.GetManifestResourceStream("demo.iscap")
+                ?? throw new InvalidOperationException("this program was built without its demonstration"),
         };
         return await new CommandLine(context).InvokeAsync(arguments, stop.Token).ConfigureAwait(false);
     }

@@ -11,6 +11,8 @@ namespace ImageSentinel.Agent.Commands;
 /// <summary><c>demo</c>: a recorded attack through the real pipeline; no root, no Docker, nothing on this host is touched.</summary>
 internal static class DemoCommand
 {
+    private static readonly Style s_aside = new(decoration: Decoration.Dim);
+
     public static Command Create(CommandLine line, IReplayRunner replay, Func<Stream> open)
     {
         var command = new Command("demo", "Replay a recorded attack and tell its story; no root, no Docker");
@@ -18,7 +20,10 @@ internal static class DemoCommand
         {
             CommandContext context = line.Context;
             IAnsiConsole console = context.Console();
-            console.Write(new Text("Replaying a recording of a Docker host where an image was built (MITRE ATT&CK T1612). Same code as \"run\", read from a file.\n\n", new Style(decoration: Decoration.Dim)));
+            console.Write(new Text("A harmless-looking image is built on a Docker host. One of its RUN lines downloads a program from an\n"
+                + "address that this host has never talked to: MITRE ATT&CK T1612, Build Image on Host.\n\n"));
+            console.Write(new Text("This is a recording of it, judged now by the code of \"imagesentinel run\". Nothing on this machine is touched.\n\n", s_aside));
+            Heading(console, "While the build runs, imagesentinel says:");
             using var history = new AgentHistory();
             using var lines = new TerminalOutput(context.Out, context.OutIsTerminal);
             await using (Stream capture = open())
@@ -42,11 +47,15 @@ internal static class DemoCommand
             }
 
             console.WriteLine();
+            Heading(console, "Asked to explain, it tells who asked for the build, what each step did, and what to do:");
             StoryPage.Write(console, story);
             console.WriteLine();
-            console.Write(new Text("On a real host: sudo imagesentinel doctor, then sudo imagesentinel run.\n", new Style(decoration: Decoration.Dim)));
+            console.Write(new Text("On a host of yours: sudo imagesentinel doctor says what it can see there; sudo imagesentinel run watches.\n", s_aside));
             return ExitCode.Success;
         });
         return command;
     }
+
+    private static void Heading(IAnsiConsole console, string text)
+        => console.Write(new Text(text + "\n\n", new Style(Color.Aqua, decoration: Decoration.Bold)));
 }

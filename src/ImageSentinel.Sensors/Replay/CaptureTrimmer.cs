@@ -43,7 +43,8 @@ public static class CaptureTrimmer
                 case SensorKind.Facts when FactCodec.FromItem(item) is ProcessFact process:
                     if (kept.Contains(process.Pid))
                     {
-                        write(item);
+                        // Nothing is decided by the control group, and its name tells how the host is run.
+                        write(FactCodec.ToItem(process with { Cgroup = "" }, item.BootNanoseconds, item.WallNanoseconds));
                     }
 
                     break;
@@ -132,7 +133,7 @@ public static class CaptureTrimmer
 
     private static SensorItem Blank(in SensorItem item, Dictionary<uint, int> callers, HashSet<int> kept)
     {
-        var output = new ArrayBufferWriter<byte>(item.Length);
+        var output = new ArrayBufferWriter<byte>(Math.Max(1, item.Length));
         foreach (Range range in Datagrams(item))
         {
             ReadOnlySpan<byte> datagram = item.Span[range];
