@@ -15,6 +15,7 @@ public sealed class CoreState(CorePolicy policy, DestinationBaseline baseline, I
     private readonly Dictionary<int, EngineFact> _engines = [];
     private readonly Dictionary<string, SensorFact> _sensors = new(StringComparer.Ordinal);
     private readonly Dictionary<uint, string> _users = [];
+    private readonly Dictionary<string, string> _containerImages = new(StringComparer.Ordinal);
 
     public CorePolicy Policy { get; internal set; } = policy;
 
@@ -35,6 +36,19 @@ public sealed class CoreState(CorePolicy policy, DestinationBaseline baseline, I
 
     /// <summary>Set when every sensor that can read is reading; what is older was found, not seen.</summary>
     public Stamp? Ready { get; internal set; }
+
+    /// <summary>What a container was made from, as its creator named it; empty when its configuration was not seen.</summary>
+    internal string ContainerImage(string containerId) => _containerImages.GetValueOrDefault(containerId, "");
+
+    internal void Know(ContainerFact container)
+    {
+        if (_containerImages.Count > 8192)
+        {
+            _containerImages.Clear();
+        }
+
+        _containerImages[container.ContainerId] = container.Image;
+    }
 
     public string UserName(uint uid) => _users.GetValueOrDefault(uid, "");
 

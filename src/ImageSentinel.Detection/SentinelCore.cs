@@ -183,6 +183,7 @@ public sealed class SentinelCore : IDomainEvents
                 _buildKit.Learn(bundle, at);
                 break;
             case ContainerFact container:
+                _state.Know(container);
                 _classic.Learn(container, at);
                 break;
             case ImageFact image:

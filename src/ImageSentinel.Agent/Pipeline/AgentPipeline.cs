@@ -1,4 +1,5 @@
 using System.Reflection;
+using ImageSentinel.Agent.Commands;
 using ImageSentinel.Agent.Control;
 using ImageSentinel.Agent.Lifetime;
 using ImageSentinel.Agent.Options;
@@ -17,11 +18,12 @@ using Microsoft.Extensions.Logging;
 namespace ImageSentinel.Agent.Pipeline;
 
 /// <summary>The live agent's inside: sensors → queue → core → outputs, put together and taken apart in order.</summary>
-internal sealed class AgentPipeline : IAgentPipeline
+internal sealed partial class AgentPipeline : IAgentPipeline
 {
     private static readonly TimeSpan LookBackPatience = TimeSpan.FromSeconds(5);
 
     private readonly AgentOptions _options;
+    private readonly ILogger _logger;
     private readonly OutputWriter _records;
     private readonly SensorQueue _queue = new();
     private readonly LookupService _lookups;
@@ -47,6 +49,8 @@ internal sealed class AgentPipeline : IAgentPipeline
         _sensors = new SensorSet(options.Sensors, _queue, new AuditSensorOptions());
         _baselineStore = new BaselineStore(options.StateDirectory, loggers.CreateLogger<BaselineStore>());
         _baseline = _baselineStore.Load(options.Baseline, DateTimeOffset.UtcNow);
+        _logger = loggers.CreateLogger<AgentPipeline>();
+        WarnOfNames(options);
         _core = CoreFactory.Create(options, _baseline, Emit, _lookups.Ask);
         _thread = new PipelineThread(_queue, _core.Processor, OnFact);
         _engines = new EngineWatch(options.Engines, OnEngine);
@@ -90,6 +94,11 @@ internal sealed class AgentPipeline : IAgentPipeline
         // Readers first, so that nothing falls between what is read back and what is seen.
         var tap = new SelfTestTap(_queue);
         _sensors.Start(tap);
+        if (_sensors.Refused() is { } refused)
+        {
+            throw new CommandException(ExitCode.Failure, $"sensors.{refused.Name} is on and cannot be: {refused.Reason}; mend that, or set it to auto");
+        }
+
         await _engines.StartAsync(cancellation).ConfigureAwait(false);
         _lookups.TellAllProcesses();
         foreach (EngineFact engine in _engines.Found.Where(static e => e.Reachable))
@@ -133,6 +142,9 @@ internal sealed class AgentPipeline : IAgentPipeline
         await _sensors.DisposeAsync().ConfigureAwait(false);
         _lookups.Dispose();
         _thread.Stop();
+
+        // What the last items said must be in the spool before the uplink sends the rest of it.
+        await _records.FlushAsync().WaitAsync(deadline).ConfigureAwait(false);
         if (_uplink is not null)
         {
             await _uplink.StopAsync(deadline).ConfigureAwait(false);
@@ -221,4 +233,17 @@ internal sealed class AgentPipeline : IAgentPipeline
     // What makes a new coverage worth telling: a state, a reason or a loss; not a counter of records read.
     private static string HealthOf(V1.Coverage coverage)
         => string.Join('|', coverage.Sensors.Select(static s => $"{s.Sensor}{s.State}{s.Reason}{s.LostInKernel}{s.Dropped}"));
+
+    // Names on the wire are not read yet: an entry that silently never matches would be worse than a line at start.
+    private void WarnOfNames(AgentOptions options)
+    {
+        string[] names = [.. options.Policy.AllowedDestinations.Where(static a => a.To.Network is null).Select(static a => a.To.ToString())];
+        if (names.Length > 0)
+        {
+            NamesNotMatched(string.Join(", ", names));
+        }
+    }
+
+    [LoggerMessage(3201, LogLevel.Warning, "policy.allowed_destinations: names are not matched by this version, only addresses and networks are: {Names}")]
+    private partial void NamesNotMatched(string names);
 }

@@ -48,6 +48,8 @@ internal sealed class PipelineState(
             Started = Timestamp.FromDateTimeOffset(_started),
             SpoolDepth = (ulong)Math.Max(0, spool?.Status.Depth ?? 0),
             Collector = Uplink?.State.Text ?? "none",
+            SpoolProblem = spool?.Status is { } kept ? kept.Problem ?? kept.Damage ?? "" : "",
+            SpoolGivenUp = spool?.Status.GivenUp ?? 0,
         };
         status.Engines.AddRange(engines.Found.Select(static e => new V1.EngineStatus
         {

@@ -14,6 +14,8 @@ namespace ImageSentinel.Agent.Pipeline;
 /// <summary>Domain → wire. The one place where domain enums meet the protocol's; secrets in command lines stop here.</summary>
 internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
 {
+    private const int AncestorCommand = 160;
+
     public V1.OutputRecord Build(Builds.Build build) => new() { Build = MapBuild(build) };
 
     public V1.OutputRecord Finding(Detectors.Finding finding, Stamp at) => new() { Finding = MapFinding(finding, at) };
@@ -52,6 +54,9 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
     private static Timestamp Time(Stamp stamp) => Timestamp.FromDateTimeOffset(stamp.Time);
 
     private static string Clean(string text) => Redactor.Redact(text);
+
+    // Ancestors are context: who they are counts, not all they were told.
+    private static string Short(string command) => command.Length <= AncestorCommand ? command : command[..AncestorCommand] + "…";
 
     private V1.Build MapBuild(Builds.Build build)
     {
@@ -162,7 +167,7 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
         {
             Pid = (uint)a.Pid,
             Exe = a.Exe,
-            Command = Clean(string.Join(' ', a.Arguments)),
+            Command = Short(Clean(string.Join(' ', a.Arguments))),
         }));
         return message;
     }

@@ -23,7 +23,9 @@ internal sealed class SensorSet : IAsyncDisposable
     private readonly Dictionary<int, WatchedEngine> _engines = [];
     private readonly Lock _lock = new();
     private readonly List<(string Name, string Reason)> _off = [];
+    private readonly List<(string Name, ISensor Sensor)> _demanded = [];
     private readonly Dictionary<string, string> _unproven = new(StringComparer.Ordinal);
+    private volatile bool _stopping;
     private Timer? _timer;
 
     public SensorSet(SensorOptions options, SensorQueue queue, AuditSensorOptions audit)
@@ -57,6 +59,20 @@ internal sealed class SensorSet : IAsyncDisposable
 
         Report(force: true);
         _timer = new Timer(_ => Report(force: false), null, ReportEvery, ReportEvery);
+    }
+
+    /// <summary>The first sensor that the configuration demands and the host does not give; null when there is none.</summary>
+    public (string Name, string Reason)? Refused()
+    {
+        foreach ((string name, ISensor sensor) in _demanded)
+        {
+            if (sensor.Status is { Health: SensorHealth.Off } status)
+            {
+                return (name, status.Reason);
+            }
+        }
+
+        return null;
     }
 
     /// <summary>Points the instruments at an engine, or at its new socket and daemon after a restart.</summary>
@@ -108,6 +124,12 @@ internal sealed class SensorSet : IAsyncDisposable
     {
         lock (_lock)
         {
+            if (_stopping)
+            {
+                // That sensors stop with the agent is no news about them.
+                return;
+            }
+
             foreach (ISensor sensor in _sensors)
             {
                 SensorStatus status = sensor.Status;
@@ -141,6 +163,8 @@ internal sealed class SensorSet : IAsyncDisposable
             await _timer.DisposeAsync().ConfigureAwait(false);
         }
 
+        _stopping = true;
+
         // Audit first: its rules cost the host something, the other instruments only us.
         foreach (ISensor sensor in _sensors.OrderByDescending(static s => s is AuditSensor))
         {
@@ -172,6 +196,11 @@ internal sealed class SensorSet : IAsyncDisposable
 
         T sensor = make();
         _sensors.Add(sensor);
+        if (mode == SensorMode.On)
+        {
+            _demanded.Add((name, sensor));
+        }
+
         return sensor;
     }
 

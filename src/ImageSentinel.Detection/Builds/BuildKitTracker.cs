@@ -180,17 +180,14 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
     {
         List<Build> candidates = [.. builds.Active.Concat(builds.Recent.Where(b => b.Ended is { } e && at.Since(e) < 2 * Stamp.Second))
             .Where(b => b.Engine == image.Engine && b.Builder == Builder.BuildKit)];
-        Build? byLayer = candidates.Find(b => b.Steps.Any(s => s.Layer.Length > 0 && image.Layers.Contains(s.Layer)));
-        if (byLayer is not null)
-        {
-            return byLayer;
-        }
 
+        // Two builds with the same instruction share one execution and so one layer: who has no image yet comes first.
         List<string> commands = [.. image.History.Select(static h => h.CreatedBy)];
         return candidates
-            .Select(b => (Build: b, Score: Overlap(b, commands)))
+            .Select(b => (Build: b, Score: Overlap(b, commands) + (b.Steps.Any(s => s.Layer.Length > 0 && image.Layers.Contains(s.Layer)) ? 4 : 0)))
             .Where(static c => c.Score > 0)
-            .OrderByDescending(static c => c.Score)
+            .OrderBy(c => c.Build.ImageId.Length > 0 && c.Build.ImageId != image.ImageId)
+            .ThenByDescending(static c => c.Score)
             .ThenBy(static c => c.Build.Started.Boot)
             .Select(static c => c.Build)
             .FirstOrDefault()

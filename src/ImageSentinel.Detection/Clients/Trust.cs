@@ -22,6 +22,18 @@ internal static class Trust
             && (trusted.Exe.Length == 0 || process?.Exe == trusted.Exe)
             && (trusted.Remote is not { } remote || (client.Address is { } address && remote.Contains(address)))
             && trusted.TlsCommonName.Length == 0
-            && trusted.ContainerImage.Length == 0;
+            && (trusted.ContainerImage.Length == 0 || IsFrom(process, trusted.ContainerImage, state));
+    }
+
+    // "name" allows every tag of it, "name:tag" and a digest only themselves.
+    private static bool IsFrom(ProcessSnapshot? process, string image, CoreState state)
+    {
+        if (process is not { ContainerId.Length: > 0 })
+        {
+            return false;
+        }
+
+        string made = state.ContainerImage(process.ContainerId);
+        return made == image || made.StartsWith(image + ":", StringComparison.Ordinal) || made.StartsWith(image + "@", StringComparison.Ordinal);
     }
 }

@@ -6,6 +6,9 @@ namespace ImageSentinel.Sensors.Lookups;
 /// <summary>Who listens on a Unix socket.</summary>
 internal static class SocketPeer
 {
+    private const int ENOENT = 2;
+    private const int ECONNREFUSED = 111;
+
     /// <exception cref="LinuxException">Nothing there, or nobody listens.</exception>
     public static PeerCredentials Of(string path)
     {
@@ -16,13 +19,13 @@ internal static class SocketPeer
         }
         catch (SocketException e)
         {
-            // NativeErrorCode is the errno; a missing file and a dead listener are told apart by it.
-            throw new LinuxException("connect", e.NativeErrorCode, e.SocketErrorCode switch
+            // The runtime has its own number for a missing socket file; say what it is.
+            throw e.SocketErrorCode switch
             {
-                SocketError.AddressNotAvailable => "there is no such socket",
-                SocketError.ConnectionRefused => "nobody listens there",
-                _ => null,
-            });
+                SocketError.AddressNotAvailable => new LinuxException("connect", ENOENT),
+                SocketError.ConnectionRefused => new LinuxException("connect", ECONNREFUSED, "nobody listens there"),
+                _ => new LinuxException("connect", e.NativeErrorCode),
+            };
         }
         catch (ArgumentException)
         {

@@ -15,6 +15,7 @@ public sealed class AuditNormalizer(IDomainEvents core)
 {
     private const int MaximumArguments = 16 * 1024;
     private const int MaximumPath = 4096;
+    private const int IORING_OP_CONNECT = 16;
     private const ulong MSG_FASTOPEN = 0x2000_0000;
 
     private readonly AuditReassembler _reassembler = new();
@@ -231,7 +232,8 @@ public sealed class AuditNormalizer(IDomainEvents core)
         }
 
         bool fastOpen = kind == CallKind.SendTo && (call.A3 & MSG_FASTOPEN) != 0;
-        bool stream = fastOpen || (type != 0 ? type == SocketTypes.Stream : kind is CallKind.Connect or CallKind.UringEnter);
+        bool stream = fastOpen
+            || (kind == CallKind.UringEnter ? HasUringConnect(e) : type != 0 ? type == SocketTypes.Stream : kind == CallKind.Connect);
         bool connects = kind is CallKind.Connect || fastOpen;
         core.On(new EgressAttempted
         {
@@ -286,7 +288,7 @@ public sealed class AuditNormalizer(IDomainEvents core)
             return;
         }
 
-        bool stream = operation.Operation == 16; // IORING_OP_CONNECT
+        bool stream = operation.Operation == IORING_OP_CONNECT;
         long exit = UringResult(e, operation.Exit);
         core.On(new EgressAttempted
         {
@@ -307,6 +309,22 @@ public sealed class AuditNormalizer(IDomainEvents core)
             Outcome = Outcome.Of(exit, stream),
             Errno = exit < 0 ? (int)-exit : 0,
         });
+    }
+
+    // An address on io_uring_enter without a connect operation was a datagram's: sends leave no operation record.
+    private static bool HasUringConnect(in AuditEvent e)
+    {
+        foreach (AuditEventRecord record in e)
+        {
+            if (record.Type == AuditRecordType.UringOperation
+                && UringRecord.TryParse(record.Fields, out UringRecord operation) == OperationStatus.Done
+                && operation.Operation == IORING_OP_CONNECT)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     // The operation's own result; -EAGAIN means that the kernel tries again by itself and another record follows.
