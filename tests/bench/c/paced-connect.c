@@ -1,6 +1,6 @@
 // paced-connect ADDRESS PORT COUNT GAP_MS: one TCP connect to each of COUNT addresses from ADDRESS up, GAP_MS apart, then
-// prints "connect ADDRESS NANOSECONDS" for each (wall clock just before connect(2)). COUNT 0: for ever, to PORT and the
-// 20,000 above it. Non-blocking: what the other side answers does not matter, an attempt counts.
+// prints "connect ADDRESS NANOSECONDS" for each (wall clock just before connect(2)). Non-blocking: what the other side
+// answers does not matter, an attempt counts.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -17,13 +17,13 @@ int main(int argc, char **argv)
         return 64;
     long port = atol(argv[2]), count = atol(argv[3]), gap = atol(argv[4]);
     uint32_t first = ntohl(to.sin_addr.s_addr);
-    struct timespec *when = calloc((size_t)(count > 0 ? count : 1), sizeof *when);
+    struct timespec *when = calloc((size_t)count, sizeof *when);
     struct timespec pause = {.tv_sec = gap / 1000, .tv_nsec = gap % 1000 * 1000000};
-    for (long i = 0; count == 0 || i < count; i++) {
-        to.sin_port = htons((unsigned short)(port + (count == 0 ? i % 20000 : 0)));
-        to.sin_addr.s_addr = htonl(first + (count == 0 ? 0 : (uint32_t)i));
+    to.sin_port = htons((unsigned short)port);
+    for (long i = 0; i < count; i++) {
+        to.sin_addr.s_addr = htonl(first + (uint32_t)i);
         int s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-        clock_gettime(CLOCK_REALTIME, &when[count == 0 ? 0 : i]);
+        clock_gettime(CLOCK_REALTIME, &when[i]);
         connect(s, (struct sockaddr *)&to, sizeof to);
         nanosleep(&pause, NULL);
         close(s);

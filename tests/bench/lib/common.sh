@@ -83,6 +83,7 @@ column() { awk -v n="$2" '{print $n}' "$1"; }
 
 # goal WORDS VALUE OPERATOR LIMIT UNIT: says whether it is met.
 goal() {
+    [[ $2 =~ ^-?[0-9.]+(e[-+][0-9]+)?$ ]] || { printf 'goal: %s: not measured\n' "$1"; return; }
     printf 'goal: %s: measured %s%s, wanted %s %s%s: %s\n' "$1" "$2" "$5" "$3" "$4" "$5" \
         "$(awk "BEGIN {if ($2 $3 $4) print \"met\"; else print \"NOT MET\"}")"
 }

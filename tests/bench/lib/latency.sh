@@ -32,7 +32,7 @@ bench_latency() {
         kill -TERM "$COLLECTOR" && wait "$COLLECTOR" || true
         sed -n 's/.*\bconnect \([0-9.]*\) \([0-9]*\)\r*$/\1 \2/p' "$WORK/build.log" | sort -u >"$WORK/connects"
         # Milliseconds of each; a connect without a row is counted, not forgotten.
-        awk 'NR == FNR {row[$1] = $2; next} $1 in row {print (row[$1] - $2) / 1e6; next} {missing++} END {print missing + 0 >"/dev/stderr"}' \
+        awk 'FILENAME == ARGV[1] {row[$1] = $2; next} $1 in row {print (row[$1] - $2) / 1e6; next} {missing++} END {print missing + 0 >"/dev/stderr"}' \
             "$WORK/rows" "$WORK/connects" >"$WORK/latency-$round" 2>>"$WORK/latency-missing"
         printf '%s %s %s %s\n' "$(percentile 50 <"$WORK/latency-$round")" "$(percentile 90 <"$WORK/latency-$round")" \
             "$(percentile 99 <"$WORK/latency-$round")" "$(percentile 100 <"$WORK/latency-$round")" >>"$WORK/latency"
