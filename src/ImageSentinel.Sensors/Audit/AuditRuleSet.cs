@@ -35,7 +35,8 @@ internal static class AuditRuleSet
         // Our own deliveries are not news. Prepended, or the wide rules would match first; by pid, because "exe" would
         // also silence the self-test's child.
         yield return new AuditRule(AUDIT_FILTER_EXIT, AUDIT_NEVER, [.. native.Connect, .. native.Send],
-            [Arch(native), Is(AUDIT_PID, (uint)ownPid)], SelfKey) { Prepend = true };
+            [Arch(native), Is(AUDIT_PID, (uint)ownPid)], SelfKey)
+        { Prepend = true };
 
         yield return Network("is-net4", native, [.. native.Connect, .. native.Send], SocketConstants.AF_INET);
         yield return Network("is-net6", native, [.. native.Connect, .. native.Send], SocketConstants.AF_INET6);

