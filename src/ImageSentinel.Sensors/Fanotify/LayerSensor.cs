@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Collections.Concurrent;
 using ImageSentinel.Interop;
 using ImageSentinel.Sensors.Reading;
 using ImageSentinel.Sensors.Stream;
@@ -28,15 +27,15 @@ public sealed class LayerSensor : ISensor
     private const int ReadSize = 64 * 1024;
     private const int BuffersInFlight = 16;
 
-    // As in NetlinkPump: gather while it rains, deliver at once while it is quiet.
-    private const int QuietBytes = 2 * 1024;
-    private static readonly TimeSpan s_gathering = TimeSpan.FromMicroseconds(500);
+    /// <summary>Longer than for records: most events are not ours, and none is waited for by anybody.</summary>
+    private static readonly TimeSpan s_shortestPause = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromMilliseconds(8);
 
     private readonly LayerSensorOptions _options;
     private readonly LossLedger _ledger = new();
     private readonly StatusCell _status;
     private readonly Lock _lock = new();
-    private readonly BlockingCollection<Work> _work = new(BuffersInFlight);
+    private readonly Handoff<Work> _work = new(BuffersInFlight);
     private readonly Wakeup _stop = Wakeup.Create();
     private readonly Dictionary<byte, string> _troubles = [];
     private DataRoot[] _roots = [];
@@ -140,7 +139,7 @@ public sealed class LayerSensor : ISensor
             {
                 _stop.Signal();
                 _reader!.Join();
-                _work.CompleteAdding();
+                _work.Complete();
                 _resolving!.Join();
                 _group.Dispose();
                 _group = null;
@@ -154,7 +153,6 @@ public sealed class LayerSensor : ISensor
             }
         }
 
-        _work.Dispose();
         _stop.Dispose();
         return ValueTask.CompletedTask;
     }
@@ -163,22 +161,21 @@ public sealed class LayerSensor : ISensor
     {
         try
         {
-            PollResult woken = PollResult.Readable;
+            var gathering = new Gathering(s_shortestPause, s_longestPause);
+            Func<PollResult> waitForData = () => group.Wait(_stop, Timeout.InfiniteTimeSpan);
             byte[]? buffer = null;
-            while (woken != PollResult.Woken)
+            int length;
+            do
             {
                 buffer ??= ArrayPool<byte>.Shared.Rent(ReadSize);
-                int length = group.Read(buffer.AsSpan(0, ReadSize));
+                length = group.Read(buffer.AsSpan(0, ReadSize));
                 if (length > 0)
                 {
                     _work.Add(new Work(buffer, length, null, null));
                     buffer = null;
                 }
-
-                woken = length >= QuietBytes
-                    ? _stop.Wait(s_gathering) ? PollResult.Woken : PollResult.TimedOut
-                    : group.Wait(_stop, Timeout.InfiniteTimeSpan);
             }
+            while (!gathering.Sleep(length > 0, _stop, waitForData));
         }
         catch (LinuxException e)
         {
@@ -189,7 +186,7 @@ public sealed class LayerSensor : ISensor
     private void ResolveAll()
     {
         LayerEventResolver resolver = _resolver!;
-        foreach (Work work in _work.GetConsumingEnumerable())
+        while (_work.TryTake(out Work? work))
         {
             resolver.At(work.BootNanoseconds, work.WallNanoseconds);
             if (work.Buffer is not null)

@@ -12,11 +12,8 @@ namespace ImageSentinel.Sensors.Reading;
 /// </remarks>
 internal sealed class NetlinkPump : IDisposable
 {
-    /// <summary>Below this many records in one read the host is quiet: sleep until the next one comes, deliver it at once.</summary>
-    private const int QuietBatch = 8;
-
-    /// <summary>Above it, let records gather: one wake-up and one system call per hundred records instead of per two.</summary>
-    private static readonly TimeSpan s_gathering = TimeSpan.FromMicroseconds(300);
+    private static readonly TimeSpan s_shortestPause = TimeSpan.FromMicroseconds(300);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromMicroseconds(2400);
 
     /// <summary>On stop, what already waits is still delivered, up to this many reads: a flood must not hold a stop up.</summary>
     private const int LastReads = 64;
@@ -88,16 +85,15 @@ internal sealed class NetlinkPump : IDisposable
 
     private void Pump(NetlinkReader reader)
     {
-        PollResult woken = PollResult.Readable;
-        while (woken != PollResult.Woken)
+        var gathering = new Gathering(s_shortestPause, s_longestPause);
+        Func<PollResult> waitForData = () => _socket.Wait(_stop, Timeout.InfiniteTimeSpan);
+        bool stopping = false;
+        while (!stopping)
         {
             NetlinkReceipt receipt = Read(reader);
-            woken = receipt switch
-            {
-                { More: true } => _socket.Wait(_stop, TimeSpan.Zero),
-                { Records: >= QuietBatch } => _stop.Wait(s_gathering) ? PollResult.Woken : PollResult.TimedOut,
-                _ => _socket.Wait(_stop, Timeout.InfiniteTimeSpan),
-            };
+            stopping = receipt.More
+                ? _socket.Wait(_stop, TimeSpan.Zero) == PollResult.Woken
+                : gathering.Sleep(receipt.Records > 0, _stop, waitForData);
         }
 
         for (int i = 0; i < LastReads && Read(reader).Records > 0; i++)

@@ -110,6 +110,37 @@ public sealed class LayerSensorTests
     }
 
     [Test]
+    public async Task Descriptors_that_come_with_events_are_closed()
+    {
+        (CollectingQueue queue, LayerSensor sensor) = Start();
+        await using LayerSensor _ = sensor;
+        Shell("touch tmp/docker-builderwarm");
+        queue.WaitFor(items => Events(items).Any(e => e.Path == "tmp/docker-builderwarm"));
+        int before = PidDescriptors();
+
+        // The shell lives until its input closes, so every event of its own carries a descriptor of a living process.
+        using Process shell = Process.Start(new ProcessStartInfo("/bin/sh")
+        {
+            ArgumentList = { "-c", "for i in $(seq 500); do : > overlay2/f$i; : > tmp/docker-builder$i; done; : > tmp/docker-builderend; read x" },
+            WorkingDirectory = _root,
+            RedirectStandardInput = true,
+        })!;
+        bool end = queue.WaitFor(items => Events(items).Any(e => e.Path == "tmp/docker-builderend" && (e.Mask & FileEventMask.CloseWrite) != 0));
+        shell.StandardInput.Close();
+        await shell.WaitForExitAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(end, Is.True);
+            Assert.That(Events(queue.Items).Count(e => e.Start > 0), Is.GreaterThan(400), "events with a verified start time");
+            Assert.That(PidDescriptors(), Is.LessThanOrEqualTo(before + 2));
+        }
+    }
+
+    private static int PidDescriptors()
+        => Directory.EnumerateFileSystemEntries("/proc/self/fd").Count(fd => (new FileInfo(fd).LinkTarget ?? "").Contains("pidfd", StringComparison.Ordinal));
+
+    [Test]
     public async Task Directory_that_moved_is_told_under_its_new_name()
     {
         (CollectingQueue queue, LayerSensor sensor) = Start();
