@@ -105,6 +105,8 @@ internal sealed class Doctor : IDoctor
 
         string found = audit.ForeignOwner is { } owner
             ? $"read by multicast beside the audit daemon with pid {owner}; its rules and role stay untouched"
+            : audit.OtherAgent is { } agent
+                ? $"the agent with pid {agent} is at work; this look at it reads by multicast beside it"
             : audit.Reading == AuditReading.Owner
                 ? "nobody owns audit: the agent takes the unicast role with a backlog that never makes the host wait"
                 : "read by multicast; nobody owns audit, so the kernel also prints records to its log, rate-limited";
