@@ -179,6 +179,9 @@ public sealed class SentinelCore : IDomainEvents
             case ProcessFact process:
                 OnProcess(process, at);
                 break;
+            case EnginePeerFact peer:
+                OnPeer(peer, at);
+                break;
             case BundleFact bundle:
                 _buildKit.Learn(bundle, at);
                 break;
@@ -293,6 +296,23 @@ public sealed class SentinelCore : IDomainEvents
         if (engine.DaemonPid > 0 && _state.Tree.Find(engine.DaemonPid) is { } daemon && daemon.Scope is not EngineScope)
         {
             _state.Tree.Relabel(daemon, new EngineScope(engine.Index), rootItself: true);
+        }
+    }
+
+    // A connection older than the agent: its connect call was not seen, its holder is.
+    private void OnPeer(EnginePeerFact peer, Stamp at)
+    {
+        if (_state.Tree.Find(peer.Pid) is not { Scope: not EngineScope } node
+            || node.Key.Pid == _state.Host?.AgentPid
+            || node.Exe.EndsWith("/containerd"u8))
+        {
+            return;
+        }
+
+        ClientSession session = _state.Clients.Connect(peer.Engine, node, at);
+        if (session is { Connections: 1, Command.Intent: ClientIntent.Build })
+        {
+            AskForDockerfile(session);
         }
     }
 

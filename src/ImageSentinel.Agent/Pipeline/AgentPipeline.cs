@@ -100,6 +100,11 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         }
 
         await _engines.StartAsync(cancellation).ConfigureAwait(false);
+        foreach (EngineFact engine in _engines.Found.Where(static e => e.Reachable))
+        {
+            _lookups.TellPeers(engine);
+        }
+
         _lookups.TellAllProcesses();
         foreach (EngineFact engine in _engines.Found.Where(static e => e.Reachable))
         {

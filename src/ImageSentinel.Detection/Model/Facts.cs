@@ -18,6 +18,7 @@ namespace ImageSentinel.Detection.Model;
 [JsonDerivedType(typeof(DockerfileFact), "dockerfile")]
 [JsonDerivedType(typeof(SensorFact), "sensor")]
 [JsonDerivedType(typeof(BaselineFact), "baseline")]
+[JsonDerivedType(typeof(EnginePeerFact), "enginepeer")]
 [JsonDerivedType(typeof(TamperFact), "tamper")]
 [JsonDerivedType(typeof(ReadyFact), "ready")]
 public abstract record Fact;
@@ -154,6 +155,9 @@ public sealed record SensorFact(
     long LostInKernel,
     long Dropped,
     long Overflows) : Fact;
+
+/// <summary>A process holds a connection to an engine that was there before the agent.</summary>
+public sealed record EnginePeerFact(int Engine, int Pid) : Fact;
 
 /// <summary>Somebody took away what a sensor stands on, or the agent itself.</summary>
 /// <param name="Detail">Fixed text and numbers; nothing that a process chose.</param>

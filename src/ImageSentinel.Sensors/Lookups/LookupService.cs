@@ -52,6 +52,40 @@ public sealed class LookupService : IDisposable
         }
     }
 
+    /// <summary>Tells who already holds a connection to the engine, each with its ancestors.</summary>
+    /// <remarks>pidfd_getfd(2) and SO_PEERCRED, the one way that also works for a client in another network namespace.
+    /// Without CAP_SYS_PTRACE nothing is told: clients that connect from now on are seen all the same.</remarks>
+    public void TellPeers(EngineFact engine)
+    {
+        var told = new HashSet<int>();
+        try
+        {
+            using PidFd? daemon = PidFd.TryOpen(engine.DaemonPid);
+            if (daemon is null)
+            {
+                return;
+            }
+
+            foreach (string path in Directory.EnumerateFiles(string.Create(CultureInfo.InvariantCulture, $"/proc/{engine.DaemonPid}/fd")))
+            {
+                bool socket = new FileInfo(path).LinkTarget?.StartsWith("socket:", StringComparison.Ordinal) == true;
+                if (socket
+                    && int.TryParse(Path.GetFileName(path.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out int descriptor)
+                    && daemon.PeerOf(descriptor) is { Pid: > 1 } peer
+                    && peer.Pid != engine.DaemonPid
+                    && told.Add(peer.Pid))
+                {
+                    TellAncestry(peer.Pid);
+                    Tell(_queue, new EnginePeerFact(engine.Index, peer.Pid));
+                }
+            }
+        }
+        catch (Exception e) when (e is LinuxException or IOException or UnauthorizedAccessException)
+        {
+            _ = Interlocked.Increment(ref _dropped);
+        }
+    }
+
     /// <summary>Tells every process of the host, parents first.</summary>
     public void TellAllProcesses()
     {
