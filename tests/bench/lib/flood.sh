@@ -63,7 +63,7 @@ reader_auditd() {
     mkdir -p "$AUDITD_HOME/plugins"
     sed -e "s#^log_file *=.*#log_file = $AUDITD_HOME/audit.log#" -e 's/^log_group *=.*/log_group = root/' \
         -e 's/^max_log_file *=.*/max_log_file = 1000/' -e 's/^\([a-z_]*_action\) *=.*/\1 = IGNORE/' \
-        -e '/^admin_space_left *=/d;/^space_left *=/d' -e "s#^plugin_dir *=.*#plugin_dir = $AUDITD_HOME/plugins#" \
+        -e "s#^plugin_dir *=.*#plugin_dir = $AUDITD_HOME/plugins#" \
         "$PEERS/root/etc/audit/auditd.conf" >"$AUDITD_HOME/auditd.conf"
     chmod 0640 "$AUDITD_HOME/auditd.conf"
     if [[ ${1:-} == laurel ]]; then
@@ -133,7 +133,7 @@ flood_once() {
     if [[ -n $RULED ]]; then
         with_peer_libraries "$AUDITCTL" -d always,exit "${rule[@]}" >/dev/null
         # What the reader did not write down it did not pay for either.
-        grep -c "type=SYSCALL.*key=\"$FLOOD_KEY\"" "$AUDITD_HOME/audit.log" >"$WORK/seen" || true
+        grep -c "type=SYSCALL .* uid=$uid " "$AUDITD_HOME/audit.log" >"$WORK/seen" || true
         printf '%s %s\n' "$(<"$WORK/seen")" "$count" >>"$WORK/flood-$reader-$name-seen"
         : >"$AUDITD_HOME/audit.log"
     elif [[ $reader == imagesentinel ]]; then
