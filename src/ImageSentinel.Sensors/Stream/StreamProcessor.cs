@@ -28,7 +28,13 @@ public sealed class StreamProcessor(SentinelCore core)
         switch (item.Kind)
         {
             case SensorKind.Audit:
-                // Serial numbers tell exactly what is missing, whoever lost it: an announced hole would count twice.
+                // Serial numbers tell exactly what is missing behind the kernel's queue: an announced hole would count
+                // twice. What the kernel discarded before it got a number is announced by an item without records.
+                if (item.Length == 0)
+                {
+                    TellHole(item, at, "audit");
+                }
+
                 _audit.Normalize(item);
                 break;
             case SensorKind.Processes:
@@ -81,7 +87,7 @@ public sealed class StreamProcessor(SentinelCore core)
                 At = at,
                 Sensor = sensor,
                 Count = item.LostBefore,
-                Cause = item.LostBefore < 0 ? "the kernel's queue overflowed" : "our queue was full",
+                Cause = sensor == "audit" ? "the kernel's backlog was full" : item.LostBefore < 0 ? "the kernel's queue overflowed" : "our queue was full",
             });
         }
     }

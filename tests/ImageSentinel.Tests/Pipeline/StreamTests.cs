@@ -19,6 +19,7 @@ public sealed class StreamTests
         new ContainerFact(0, "c", "i", "id", ["a"], "n", true, "/l", "d", "host", true, "host", "no", ["/:/h"], "l", true, false, 3),
         new ImageFact(0, "i", "c", "p", ["l"], [new ImageHistory("a", "b", true)]),
         new TagsFact(0, [new ImageTag("a:1", "i")]),
+        new EnginePeerFact(0, 4711),
         new DockerfileFact(0, "o", 3, "FROM a\n"),
         new SensorFact("audit", "off", "r", 1, 2, 3, 4),
         new TamperFact("audit", "d"),
