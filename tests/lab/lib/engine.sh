@@ -79,7 +79,9 @@ engine_up() {
 engine_network_up() {
     local bridge=$1 net4=$2 net6=$3
     if ! ip link show "$bridge" >/dev/null 2>&1; then
-        ip link add "$bridge" type bridge
+        # Without an address of its own a bridge takes its lowest port's, and changes it when that container goes:
+        # the others then send to a gateway that is no longer there.
+        ip link add "$bridge" address "02:16:12:00:00:0${bridge#isl-br}" type bridge
         ip address add "$net4.1/24" dev "$bridge"
         ip -6 address add "$net6::1/64" dev "$bridge" nodad
         ip link set "$bridge" up
