@@ -88,6 +88,9 @@ internal sealed partial class CollectorUplink : BackgroundService
         }
         catch (Exception error) when (error is UplinkException or RpcException or TimeoutException or OperationCanceledException or IOException or HttpRequestException)
         {
+            // Our own stop broke the attempt: what it looks like says nothing about the collector.
+            stop.ThrowIfCancellationRequested();
+
             string why = UplinkFailure.Explain(error, _options, channel, greeted: _state.Connected);
             Become(new UplinkState(false, why, _time.GetUtcNow()));
             if (stream is not { WasUseful: true })

@@ -39,13 +39,20 @@ internal static class UplinkFailure
 
         if (Find<SocketException>(cause ?? error) is { } socket)
         {
+            // Whoever speaks another protocol ends the connection at our first frame; which of our reads and writes meets
+            // that end is a matter of chance.
+            if (!greeted && socket.SocketErrorCode == SocketError.Shutdown)
+            {
+                return NotGrpc(options);
+            }
+
             return $"unreachable: {Words(socket.SocketErrorCode)} ({options.Url.Authority})";
         }
 
         if (!greeted && (Find<HttpProtocolException>(cause) is not null
             || Find<HttpRequestException>(cause)?.HttpRequestError is HttpRequestError.VersionNegotiationError or HttpRequestError.InvalidResponse))
         {
-            return $"unreachable: {options.Url.Authority} does not speak gRPC; is this the collector's agent port?";
+            return NotGrpc(options);
         }
 
         return error switch
@@ -60,6 +67,9 @@ internal static class UplinkFailure
             _ => $"unreachable: {Clean(error.Message)}",
         };
     }
+
+    private static string NotGrpc(UplinkOptions options)
+        => $"unreachable: {options.Url.Authority} does not speak gRPC; is this the collector's agent port?";
 
     private static T? Find<T>(Exception? error)
         where T : Exception
