@@ -19,6 +19,9 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
     private const long IdleEnd = 30 * Stamp.Second;
     private const int MaximumDockerfiles = 512;
 
+    // One write of an image is reported in several events; a rewrite by another build comes later than that.
+    private const long RewriteGap = 400 * Stamp.Millisecond;
+
     private readonly Dictionary<string, BuildStep> _steps = new(StringComparer.Ordinal);
     private readonly Dictionary<string, BundleFact> _bundles = new(StringComparer.Ordinal);
     private readonly List<(Dockerfile File, int Engine)> _dockerfiles = [];
@@ -180,6 +183,12 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
     {
         List<Build> candidates = [.. builds.Active.Concat(builds.Recent.Where(b => b.Ended is { } e && at.Since(e) < 2 * Stamp.Second))
             .Where(b => b.Engine == image.Engine && b.Builder == Builder.BuildKit)];
+
+        // A build that came whole from the cache writes the image of an earlier one again: somebody who waits for a build
+        // and has none yet is its requester, not the earlier build's.
+        bool unserved = state.Clients.Eligible(image.Engine, at).Any(s => s.Command.Intent == ClientIntent.Build
+            && !builds.Active.Concat(builds.Recent).Any(b => ReferenceEquals(b.PrimarySession, s)));
+        _ = candidates.RemoveAll(b => unserved && b.ImageWritten is { } written && at.Since(written) > RewriteGap);
 
         // Two builds with the same instruction share one execution and so one layer: who has no image yet comes first.
         List<string> commands = [.. image.History.Select(static h => h.CreatedBy)];
