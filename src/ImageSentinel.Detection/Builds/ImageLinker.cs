@@ -106,7 +106,7 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
     private void Tagged(int engine, string reference, string imageId, Stamp at)
     {
         List<Build> makers = [.. Near(engine, at).Where(b => b.ImageId == imageId)];
-        Build? build = makers.Find(b => AskedFor(b, reference));
+        Build? build = makers.Find(b => AskedFor(b, reference)) ?? OpenRepeated(makers, reference, at);
         if (build is null && makers.Count > 0)
         {
             Build newest = makers.MaxBy(static b => b.Started.Boot)!;
@@ -134,6 +134,40 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
         {
             AddTag(build, reference, at);
         }
+    }
+
+    // The engine does not always write an image again that it has: then a name is the one trace of a build that came whole
+    // from the cache. It is the name that a client without a build had asked for.
+    private Build? OpenRepeated(List<Build> makers, string reference, Stamp at)
+    {
+        Build? maker = makers.FindLast(static b => b.Builder == Builder.BuildKit);
+        ClientSession? asker = maker is null ? null : state.Clients.Eligible(maker.Engine, at).LastOrDefault(
+            s => s.Command.Intent == ClientIntent.Build && s.Command.Tags.Contains(reference)
+                && !builds.Active.Concat(builds.Recent).Any(b => ReferenceEquals(b.PrimarySession, s)));
+        if (maker is null || asker is null)
+        {
+            return null;
+        }
+
+        Build build = builds.Start(Builder.BuildKit, maker.Engine, asker.Last);
+        build.Dockerfile = maker.Dockerfile;
+        build.BaseImages = maker.BaseImages;
+        foreach (BuildStep step in maker.Steps)
+        {
+            build.Add(new BuildStep(state.MakeId("cached", build.Id, step.Id), build.Engine, at)
+            {
+                Cached = true,
+                Ended = at,
+                Index = step.Index,
+                Total = step.Total,
+                Command = step.Command,
+                Instruction = step.Instruction,
+                Layer = step.Layer,
+            });
+        }
+
+        SetImage(build, maker.ImageId, at);
+        return build;
     }
 
     private static bool AskedFor(Build build, string reference) => build.PrimarySession?.Command.Tags.Contains(reference) == true;
