@@ -32,8 +32,7 @@ internal sealed class ReplayRunner : IReplayRunner
                 first = items == 0 ? item : first;
                 last = item;
                 items++;
-                core.Processor.Process(item);
-                if (item.Kind == SensorKind.Facts && FactCodec.FromItem(item) is ReadyFact)
+                if (core.Processor.Process(item) is ReadyFact)
                 {
                     emit(new OutputRecord { Coverage = core.Mapper.Coverage(new Stamp(item.BootNanoseconds, item.WallNanoseconds)) });
                 }

@@ -142,11 +142,11 @@ internal sealed class PipelineThread : IDisposable
     private void Process(in SensorItem item)
     {
         _recorder?.Write(item);
-        _processor.Process(item);
+        Fact? fact = _processor.Process(item);
         _ = Interlocked.Increment(ref _progress);
-        if (item.Kind is SensorKind.Facts or SensorKind.SensorState && FactCodec.FromItem(item) is HostFact or SensorFact or EngineFact or ReadyFact)
+        if (fact is HostFact or SensorFact or EngineFact or ReadyFact)
         {
-            _onFact(FactCodec.FromItem(item)!, new Stamp(item.BootNanoseconds, item.WallNanoseconds));
+            _onFact(fact, new Stamp(item.BootNanoseconds, item.WallNanoseconds));
         }
 
         SensorQueue.Return(item);

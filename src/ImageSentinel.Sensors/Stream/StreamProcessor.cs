@@ -22,8 +22,10 @@ public sealed class StreamProcessor(SentinelCore core)
     private long _facts;
 
     /// <summary>Takes one item in. The buffer is not kept; the caller returns it.</summary>
-    public void Process(in SensorItem item)
+    /// <returns>The fact the item held, decoded once for everybody; null for every other kind.</returns>
+    public Fact? Process(in SensorItem item)
     {
+        Fact? fact = null;
         var at = new Stamp(item.BootNanoseconds, item.WallNanoseconds);
         switch (item.Kind)
         {
@@ -50,7 +52,7 @@ public sealed class StreamProcessor(SentinelCore core)
                 _conntrack.Normalize(item);
                 break;
             case SensorKind.Facts or SensorKind.SensorState:
-                OnFact(item, at);
+                fact = OnFact(item, at);
                 break;
             case SensorKind.Tick:
                 if (item.Length >= sizeof(long))
@@ -60,15 +62,17 @@ public sealed class StreamProcessor(SentinelCore core)
 
                 _audit.Tick(at);
                 core.OnTick(at);
-                return;
+                return null;
         }
 
         core.Flush(at);
+        return fact;
     }
 
-    private void OnFact(in SensorItem item, Stamp at)
+    private Fact? OnFact(in SensorItem item, Stamp at)
     {
-        if (FactCodec.FromItem(item) is { } fact)
+        Fact? fact = FactCodec.FromItem(item);
+        if (fact is not null)
         {
             core.OnFact(at, fact);
         }
@@ -76,6 +80,8 @@ public sealed class StreamProcessor(SentinelCore core)
         {
             _facts++;
         }
+
+        return fact;
     }
 
     private void TellHole(in SensorItem item, Stamp at, string sensor)
