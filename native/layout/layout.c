@@ -12,6 +12,9 @@
 #include <linux/cn_proc.h>
 #include <linux/connector.h>
 #include <linux/fanotify.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
@@ -48,6 +51,23 @@ int main(void)
     FIELD(struct sockaddr_nl, "sockaddr_nl", nl_family);
     FIELD(struct sockaddr_nl, "sockaddr_nl", nl_pid);
     FIELD(struct sockaddr_nl, "sockaddr_nl", nl_groups);
+
+    SIZE(struct sockaddr_ll, "sockaddr_ll");
+    FIELD(struct sockaddr_ll, "sockaddr_ll", sll_family);
+    FIELD(struct sockaddr_ll, "sockaddr_ll", sll_protocol);
+    FIELD(struct sockaddr_ll, "sockaddr_ll", sll_ifindex);
+    FIELD(struct sockaddr_ll, "sockaddr_ll", sll_hatype);
+    FIELD(struct sockaddr_ll, "sockaddr_ll", sll_pkttype);
+    FIELD(struct sockaddr_ll, "sockaddr_ll", sll_halen);
+    FIELD(struct sockaddr_ll, "sockaddr_ll", sll_addr);
+
+    SIZE(struct sock_fprog, "sock_fprog");
+    FIELD(struct sock_fprog, "sock_fprog", len);
+    FIELD(struct sock_fprog, "sock_fprog", filter);
+
+    SIZE(struct tpacket_stats, "tpacket_stats");
+    FIELD(struct tpacket_stats, "tpacket_stats", tp_packets);
+    FIELD(struct tpacket_stats, "tpacket_stats", tp_drops);
 
     SIZE(struct iovec, "iovec_native");
     FIELD(struct iovec, "iovec_native", iov_base);

@@ -16,6 +16,14 @@ internal static class NativeConstants
     public const int MSG_DONTWAIT = 0x40;
     public const int MSG_TRUNC = 0x20;
 
+    // linux/if_packet.h, linux/if_ether.h, asm-generic/socket.h
+    public const int AF_PACKET = 17;
+    public const int SOCK_DGRAM = 2;
+    public const int SOL_PACKET = 263;
+    public const int PACKET_STATISTICS = 6;
+    public const int SO_ATTACH_FILTER = 26;
+    public const ushort ETH_P_ALL = 3;
+
     // poll.h
     public const short POLLIN = 1;
 

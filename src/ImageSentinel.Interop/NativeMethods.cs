@@ -24,6 +24,9 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Libc, EntryPoint = "bind", SetLastError = true)]
     public static partial int Bind(int socket, sockaddr_nl* address, uint length);
 
+    [LibraryImport(Libc, EntryPoint = "bind", SetLastError = true)]
+    public static partial int BindPacket(int socket, sockaddr_ll* address, uint length);
+
     [LibraryImport(Libc, EntryPoint = "getsockname", SetLastError = true)]
     public static partial int GetSockName(int socket, sockaddr_nl* address, uint* length);
 

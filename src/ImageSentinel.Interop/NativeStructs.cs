@@ -13,6 +13,36 @@ internal struct sockaddr_nl
     public uint nl_groups;
 }
 
+/// <summary><c>struct sockaddr_ll</c>: on which interface and in which direction a packet was seen.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct sockaddr_ll
+{
+    public ushort sll_family;
+
+    /// <summary>Network order.</summary>
+    public ushort sll_protocol;
+    public int sll_ifindex;
+    public ushort sll_hatype;
+    public byte sll_pkttype;
+    public byte sll_halen;
+    public fixed byte sll_addr[8];
+}
+
+/// <summary><c>struct sock_fprog</c>: a classic filter program.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct sock_fprog
+{
+    public ushort len;
+    public void* filter;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct tpacket_stats
+{
+    public uint tp_packets;
+    public uint tp_drops;
+}
+
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct iovec_native
 {
