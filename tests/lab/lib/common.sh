@@ -61,7 +61,7 @@ create_root() {
 
 remove_root() {
     rm -rf --one-file-system -- "$LAB_ROOT/context" "$LAB_ROOT"/engine-* "$LAB_ROOT"/registry "$LAB_ROOT"/images \
-        "$LAB_ROOT"/outside "$LAB_ROOT"/client
+        "$LAB_ROOT"/outside "$LAB_ROOT"/client "$LAB_ROOT"/tls
     mv "$LAB_ROOT/before" "$STATE/before"
     rm -rf --one-file-system -- "$LAB_ROOT"
     rm -f "$STATE/root"
@@ -116,8 +116,8 @@ start_program() {
     local pid_file=$1 log=$2
     shift 2
     (
-        # The lock and the caller's terminal are not the program's business.
-        exec 9>&- </dev/null >>"$log" 2>&1
+        # Locks, ours or those of whoever called us, and the caller's terminal are not the program's business.
+        exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- </dev/null >>"$log" 2>&1
         exec setsid env -i PATH="${PROGRAM_PATH:-$SYSTEM_PATH}" HOME="$LAB_ROOT" "$@"
     ) &
     remember_process "$pid_file" "$!"
