@@ -218,6 +218,7 @@ public sealed class SentinelCore : IDomainEvents
                 break;
             case ReadyFact ready:
                 _state.Ready = at;
+                _egress.OnReady(at);
                 if (ready.Restarted)
                 {
                     _losses.OnTamper(new TamperFact("agent", "an earlier agent ended without stopping: what happened until now was not seen"), at);

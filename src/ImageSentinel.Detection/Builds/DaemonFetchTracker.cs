@@ -21,15 +21,15 @@ internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, 
 
     private readonly List<UnclaimedFetch> _waiting = [];
 
-    public void On(int engine, ProcessNode node, in EgressAttempted e)
+    public void On(int engine, PendingEgress attempt, Stamp at)
     {
-        if (state.Baseline.IsNoise(e.Destination, out _) || _waiting.Count >= MaximumWaiting || e.AddressOnly || IsNameQuery(e.Destination))
+        if (state.Baseline.IsNoise(attempt.Destination, out _) || _waiting.Count >= MaximumWaiting || attempt.AddressOnly || IsNameQuery(attempt.Destination))
         {
             return;
         }
 
-        var fetch = new UnclaimedFetch(engine, new Stamp(e.At.Boot, e.CallWall), e.Destination, ProcessSnapshot.Of(node), e.Outcome, e.Errno);
-        if (!TryClaim(fetch, e.At, final: false))
+        var fetch = new UnclaimedFetch(engine, attempt.At, attempt.Destination, attempt.Process, attempt.Outcome, attempt.Errno);
+        if (!TryClaim(fetch, at, final: false))
         {
             _waiting.Add(fetch);
         }

@@ -14,7 +14,11 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
     /// <summary>An address that was set on a datagram socket counts as egress when nobody can say whether a packet left.</summary>
     private const long FlowPatience = 2 * Stamp.Second;
 
+    // While the agent starts, a record may come before the process table is read: whose it is, is not known yet.
+    private const int MaximumEarly = 4096;
+
     private readonly List<(BuildStep Step, Egress Egress)> _addressOnly = [];
+    private readonly List<(ProcessNode Node, PendingEgress Attempt)> _early = [];
 
     // Connection tracking may be on and still not see the engine's bridge (no rule there needs it). Only a flow that
     // matches an attempt proves that the absence of one means something.
@@ -29,34 +33,17 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
             return;
         }
 
-        switch (node.Scope)
+        if (node.Scope is not null)
         {
-            case StepScope scope:
-                Attempt(scope.Step, Capture(e, node), e.At);
-                break;
-            case ContainerScope { Step: { } step }:
-                Attempt(step, Capture(e, node), e.At);
-                break;
-            case ContainerScope { Settled: true } scope:
-                OfContainer(scope, Capture(e, node), e.At);
-                break;
-            case ContainerScope scope:
-                if (scope.Pending.Count < MaximumPending)
-                {
-                    scope.Pending.Add(Capture(e, node));
-                }
-
-                break;
-            case EngineScope engine:
-                fetches.On(engine.Engine, node, e);
-                break;
-            default:
-                if (!e.AddressOnly)
-                {
-                    state.Baseline.Learn(e.Destination, e.At);
-                }
-
-                break;
+            Route(node, Capture(e, node), e.At);
+        }
+        else if (state.Ready is null && _early.Count < MaximumEarly)
+        {
+            _early.Add((node, Capture(e, node)));
+        }
+        else if (!e.AddressOnly)
+        {
+            state.Baseline.Learn(e.Destination, e.At);
         }
     }
 
@@ -83,6 +70,17 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
                 Judge(step, egress, e.At);
             }
         }
+    }
+
+    /// <summary>What ran before the agent is known now: the attempts that waited for it go where they belong.</summary>
+    public void OnReady(Stamp at)
+    {
+        foreach ((ProcessNode node, PendingEgress attempt) in _early)
+        {
+            Route(node, attempt, at);
+        }
+
+        _early.Clear();
     }
 
     /// <summary>A container turned out to be a step, or not: what it tried before is now judged or learned.</summary>
@@ -142,6 +140,35 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
                 egress.AddressOnly = false;
                 Judge(step, egress, at);
             }
+        }
+    }
+
+    private void Route(ProcessNode node, PendingEgress attempt, Stamp at)
+    {
+        switch (node.Scope)
+        {
+            case StepScope scope:
+                Attempt(scope.Step, attempt, at);
+                break;
+            case ContainerScope { Step: { } step }:
+                Attempt(step, attempt, at);
+                break;
+            case ContainerScope { Settled: true } scope:
+                OfContainer(scope, attempt, at);
+                break;
+            case ContainerScope scope:
+                if (scope.Pending.Count < MaximumPending)
+                {
+                    scope.Pending.Add(attempt);
+                }
+
+                break;
+            case EngineScope engine:
+                fetches.On(engine.Engine, attempt, at);
+                break;
+            case null when !attempt.AddressOnly:
+                state.Baseline.Learn(attempt.Destination, at);
+                break;
         }
     }
 

@@ -117,7 +117,17 @@ public sealed class ProcessTree
                 System.Text.Encoding.UTF8.GetBytes(fact.Cwd));
         }
 
-        node.Parent ??= Find(fact.ParentPid);
+        if (node.Parent is null && Find(fact.ParentPid) is { } parent)
+        {
+            node.Parent = parent;
+            if (node.Scope is null && node.ScopeForChildren is null && parent.ScopeForChildren is { } inherited)
+            {
+                // A record met this process before its parent was read: the label comes late, and to all below it.
+                node.Scope = inherited;
+                Relabel(node, inherited, rootItself: true);
+            }
+        }
+
         SetCredentials(node, fact.Uid, fact.Gid, fact.LoginUid, fact.Session);
         return node;
     }
