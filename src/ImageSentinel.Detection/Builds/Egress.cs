@@ -45,6 +45,14 @@ public sealed class Egress(Destination destination, Stamp first)
         }
     }
 
+    /// <summary>An attempt that was under way has its answer.</summary>
+    internal void Settle(EgressOutcome outcome, Stamp at)
+    {
+        Outcome = outcome;
+        Errno = 0;
+        Last = at;
+    }
+
     private static int Rank(EgressOutcome outcome) => outcome switch
     {
         EgressOutcome.Established => 9,

@@ -19,6 +19,7 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
 
     private readonly List<(BuildStep Step, Egress Egress)> _addressOnly = [];
     private readonly List<(ProcessNode Node, PendingEgress Attempt)> _early = [];
+    private readonly OpenConnects _open = new();
 
     // Connection tracking may be on and still not see the engine's bridge (no rule there needs it). Only a flow that
     // matches an attempt proves that the absence of one means something.
@@ -49,6 +50,16 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
 
     public void On(in FlowSeen e)
     {
+        if (e.Answer != EgressOutcome.None)
+        {
+            if (_open.Answer(e) is { Build: { } build })
+            {
+                Changed(build, e.At);
+            }
+
+            return;
+        }
+
         if (e.Ended)
         {
             return;
@@ -115,6 +126,7 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
 
     public void OnTick(Stamp at)
     {
+        _open.OnTick(at);
         if (_addressOnly.Count == 0)
         {
             return;
@@ -240,15 +252,25 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
             _ = _addressOnly.RemoveAll(p => ReferenceEquals(p.Egress, egress));
         }
 
+        if (egress.Outcome == EgressOutcome.InProgress && attempt.Outcome == EgressOutcome.InProgress)
+        {
+            _open.Add(step, egress, attempt.At.Wall);
+        }
+
         if (egress.Novelty == Novelty.None)
         {
             Judge(step, egress, at);
         }
         else if (egress.Outcome != before && step.Build is { } build)
         {
-            detector.Refresh(build, at);
-            BuildRegistry.Touch(build, at);
+            Changed(build, at);
         }
+    }
+
+    private void Changed(Build build, Stamp at)
+    {
+        detector.Refresh(build, at);
+        BuildRegistry.Touch(build, at);
     }
 
     private void Judge(BuildStep step, Egress egress, Stamp at)

@@ -30,6 +30,9 @@ internal sealed class ImageArrivals(CoreState state, BuildRegistry builds, Class
         _ = _known.Add(imageId);
     }
 
+    /// <summary>True when the engine has a reference by digest for it: it came from a registry, or was pushed to one.</summary>
+    public bool IsPulled(string imageId) => _byDigest.Contains(imageId);
+
     public void Learn(TagsFact fact)
     {
         _references.Clear();

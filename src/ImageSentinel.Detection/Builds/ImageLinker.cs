@@ -114,11 +114,12 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
             build = another ? null : newest;
         }
 
-        // A classic build that came whole from the cache leaves nothing but a reference.
+        // A classic build that came whole from the cache leaves nothing but a reference. So does the pull of its base image,
+        // which has one by digest as well.
         if (build is null)
         {
             List<Build> cached = [.. Near(engine, at).Where(static b => b.Builder == Builder.Classic && b.Steps.Count == 0 && b.ImageId.Length == 0)];
-            build = cached.Find(b => AskedFor(b, reference)) ?? (cached.Count == 1 ? cached[0] : null);
+            build = cached.Find(b => AskedFor(b, reference)) ?? (cached.Count == 1 && !arrivals.IsPulled(imageId) ? cached[0] : null);
             if (build is not null)
             {
                 SetImage(build, imageId, at);

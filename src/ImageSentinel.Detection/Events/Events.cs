@@ -128,12 +128,15 @@ public readonly ref struct EngineAccepted
     public ushort Port { get; init; }
 }
 
-/// <summary>A flow that connection tracking saw begin or end.</summary>
+/// <summary>A flow that connection tracking saw begin, answer or end.</summary>
 public readonly ref struct FlowSeen
 {
     public required Stamp At { get; init; }
 
     public required bool Ended { get; init; }
+
+    /// <summary>What the other side made of a TCP connect: Established or Refused; None where this event does not say.</summary>
+    public EgressOutcome Answer { get; init; }
 
     public required NetAddress Source { get; init; }
 

@@ -47,6 +47,9 @@ public static class ConntrackConstants
     public const ushort CTA_PROTOINFO_TCP = 1;
     public const ushort CTA_PROTOINFO_TCP_STATE = 1;
 
+    public const byte TCP_CONNTRACK_ESTABLISHED = 3;
+    public const byte TCP_CONNTRACK_CLOSE = 8;
+
     public const ushort CTA_COUNTERS_PACKETS = 1;
     public const ushort CTA_COUNTERS_BYTES = 2;
 

@@ -5,9 +5,9 @@ using static ImageSentinel.Kernel.Numbers.ConntrackConstants;
 
 namespace ImageSentinel.Sensors.Conntrack;
 
-/// <summary>Reads flows as the host's connection tracking sees them begin and end.</summary>
+/// <summary>Reads flows as the host's connection tracking sees them begin, answer and end.</summary>
 /// <remarks>
-/// Owns a NETLINK_NETFILTER socket in the NEW and DESTROY groups of the network namespace it was opened in. Sees every
+/// Owns a NETLINK_NETFILTER socket in the NEW, UPDATE and DESTROY groups of the network namespace it was opened in. Sees every
 /// flow whatever system call made it, but only where connection tracking runs: a namespace tracks nothing until one of
 /// its rules needs it, which Docker's address translation does. Switches nothing on: byte counts need
 /// nf_conntrack_acct=1, and that is the operator's to set.
@@ -41,7 +41,7 @@ public sealed class ConntrackSensor(Action<SensorNotice>? onNotice = null) : ISe
         {
             NetlinkSocket socket = NetlinkSocket.Open(
                 NetlinkFamily.Netfilter,
-                (1u << (int)(NFNLGRP_CONNTRACK_NEW - 1)) | (1u << (int)(NFNLGRP_CONNTRACK_DESTROY - 1)));
+                Group(NFNLGRP_CONNTRACK_NEW) | Group(NFNLGRP_CONNTRACK_UPDATE) | Group(NFNLGRP_CONNTRACK_DESTROY));
             socket.SetReceiveBuffer(ReceiveBuffer);
             _pump = new NetlinkPump(
                 SensorKind.Conntrack, socket, queue, _ledger, "is-conntrack",
@@ -87,6 +87,8 @@ public sealed class ConntrackSensor(Action<SensorNotice>? onNotice = null) : ISe
                 break;
         }
     }
+
+    private static uint Group(uint number) => 1u << (int)(number - 1);
 
     private static string? ReadSetting(string name)
     {

@@ -5,6 +5,7 @@ using ImageSentinel.Detection.Model;
 using ImageSentinel.Kernel.Conntrack;
 using ImageSentinel.Kernel.Netlink;
 using ImageSentinel.Sensors.Stream;
+using static ImageSentinel.Kernel.Numbers.ConntrackConstants;
 
 namespace ImageSentinel.Sensors.Normalize;
 
@@ -52,7 +53,8 @@ public sealed class ConntrackNormalizer(IDomainEvents core)
             return;
         }
 
-        if (flow.Change is not (FlowChange.New or FlowChange.Destroy) || flow.Original.Destination.Length is not (4 or 16))
+        EgressOutcome answer = AnswerOf(flow);
+        if ((flow.Change == FlowChange.Update && answer == EgressOutcome.None) || flow.Original.Destination.Length is not (4 or 16))
         {
             return;
         }
@@ -61,6 +63,7 @@ public sealed class ConntrackNormalizer(IDomainEvents core)
         {
             At = at,
             Ended = flow.Change == FlowChange.Destroy,
+            Answer = answer,
             Source = NetAddress.FromBytes(flow.Original.Source),
             SourcePort = flow.Original.SourcePort,
             Destination = new Destination(
@@ -77,4 +80,12 @@ public sealed class ConntrackNormalizer(IDomainEvents core)
             BytesReceived = flow.HasCounters ? flow.ReplyBytes : 0,
         });
     }
+
+    // The kernel says CLOSE for any reset; that it came before the handshake was over, the core knows.
+    private static EgressOutcome AnswerOf(in FlowRecord flow) => flow.Change != FlowChange.Update ? EgressOutcome.None : flow.TcpState switch
+    {
+        TCP_CONNTRACK_ESTABLISHED => EgressOutcome.Established,
+        TCP_CONNTRACK_CLOSE => EgressOutcome.Refused,
+        _ => EgressOutcome.None,
+    };
 }

@@ -23,6 +23,24 @@ public sealed class OtherScenarioTests
         .BuildKitStep(1, 300, command);
 
     [Test]
+    public void A_base_image_that_is_pulled_for_a_classic_build_is_not_its_result()
+    {
+        Scene scene = new Scene()
+            .Client(200, "docker", "build", "/ctx")
+            .File("tmp/docker-builder123", FileChange.Created | FileChange.Directory)
+            .File("tmp/docker-builder123/Dockerfile")
+            .Tell(new DockerfileFact(0, "tmp/docker-builder123/Dockerfile", 0, Bad))
+            .Tagged("alpine@sha256:" + Scene.Hex(5), 90)
+            .Tagged("alpine:3", 90);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(scene.OnlyBuild.Tags, Is.Empty);
+            Assert.That(scene.OnlyBuild.ImageId, Is.Empty);
+        }
+    }
+
+    [Test]
     public void A_classic_build_is_one_finding_with_step_client_tag_and_verdict()
     {
         Scene scene = new Scene()

@@ -163,6 +163,21 @@ internal sealed class Scene : ICoreOutput
         return Flush();
     }
 
+    /// <summary>Connection tracking tells of a flow.</summary>
+    public Scene Flow(string address = Evil, ushort port = 80, EgressOutcome answer = EgressOutcome.None, bool ended = false)
+    {
+        Core.On(new FlowSeen
+        {
+            At = Step(),
+            Ended = ended,
+            Answer = answer,
+            Source = Address("172.17.0.2"),
+            SourcePort = 40000,
+            Destination = To(address, port),
+        });
+        return Flush();
+    }
+
     public Scene RemoteApi(string address, ushort port = 51000)
     {
         Core.On(new EngineAccepted { At = Step(), DaemonPid = Daemon, Descriptor = 9, Remote = true, Address = Address(address), Port = port });
