@@ -22,7 +22,7 @@ internal static class BaselineListing
                 Count = seen.Count,
                 FirstSeen = Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeSeconds(seen.FirstSeen)),
                 LastSeen = Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeSeconds(seen.LastSeen)),
-                Source = "seen",
+                Source = seen.OnTrial ? "container" : "seen",
             });
         }
 

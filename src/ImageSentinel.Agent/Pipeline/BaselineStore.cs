@@ -23,7 +23,7 @@ internal sealed partial class BaselineStore : IDisposable
 
     private readonly SqliteConnection _connection;
     private readonly Lock _lock = new();
-    private readonly BlockingCollection<(Destination Destination, uint Seconds)> _learned = new(200_000);
+    private readonly BlockingCollection<Lesson> _learned = new(200_000);
     private readonly Thread _thread;
     private readonly ILogger _logger;
     private bool _failing;
@@ -41,7 +41,8 @@ internal sealed partial class BaselineStore : IDisposable
         Execute("PRAGMA synchronous=NORMAL");
         Execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)");
         Execute("CREATE TABLE IF NOT EXISTS seen (address BLOB NOT NULL, port INTEGER NOT NULL, protocol INTEGER NOT NULL,"
-            + " first_seen INTEGER NOT NULL, PRIMARY KEY (address, port, protocol)) WITHOUT ROWID");
+            + " first_seen INTEGER NOT NULL, on_trial INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (address, port, protocol)) WITHOUT ROWID");
+        AddTrialColumn();
         Execute("CREATE TABLE IF NOT EXISTS approved (destination TEXT PRIMARY KEY, reason TEXT NOT NULL, time INTEGER NOT NULL)");
         _thread = new Thread(WriteLearned) { IsBackground = true, Name = "is-baseline" };
     }
@@ -53,7 +54,7 @@ internal sealed partial class BaselineStore : IDisposable
             long.Parse(Meta("learning_since", now.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture)), CultureInfo.InvariantCulture));
         bool learning = options.Mode == Options.BaselineMode.Learning;
         var baseline = new DestinationBaseline(new CoreMode(learning, since, learning ? since + options.LearnFor : since));
-        using (SqliteCommand command = Command("SELECT address, port, protocol, first_seen FROM seen"))
+        using (SqliteCommand command = Command("SELECT address, port, protocol, first_seen, on_trial FROM seen"))
         using (SqliteDataReader rows = command.ExecuteReader())
         {
             while (rows.Read())
@@ -63,7 +64,7 @@ internal sealed partial class BaselineStore : IDisposable
                 {
                     uint first = (uint)rows.GetInt64(3);
                     baseline.Seen.Restore(new SeenDestination(
-                        new Destination(NetAddress.FromBytes(address), (ushort)rows.GetInt32(1), (EgressProtocol)rows.GetInt32(2)), first, first, 1));
+                        new Destination(NetAddress.FromBytes(address), (ushort)rows.GetInt32(1), (EgressProtocol)rows.GetInt32(2)), first, first, 1, rows.GetInt32(4) != 0));
                 }
             }
         }
@@ -80,7 +81,7 @@ internal sealed partial class BaselineStore : IDisposable
             }
         }
 
-        baseline.Learned = (destination, seconds) => _ = _learned.IsAddingCompleted || _learned.TryAdd((destination, seconds));
+        baseline.Learned = (destination, seconds, onTrial) => _ = _learned.IsAddingCompleted || _learned.TryAdd(new Lesson(destination, seconds, onTrial));
         baseline.Approved = OnApproved;
         baseline.Forgotten = OnForgotten;
         _thread.Start();
@@ -130,14 +131,14 @@ internal sealed partial class BaselineStore : IDisposable
 
     private void WriteLearned()
     {
-        var batch = new List<(Destination Destination, uint Seconds)>();
+        var batch = new List<Lesson>();
         while (!_learned.IsCompleted)
         {
             batch.Clear();
-            if (_learned.TryTake(out (Destination Destination, uint Seconds) first, BatchEvery))
+            if (_learned.TryTake(out Lesson first, BatchEvery))
             {
                 batch.Add(first);
-                while (batch.Count < 5000 && _learned.TryTake(out (Destination Destination, uint Seconds) next))
+                while (batch.Count < 5000 && _learned.TryTake(out Lesson next))
                 {
                     batch.Add(next);
                 }
@@ -154,25 +155,28 @@ internal sealed partial class BaselineStore : IDisposable
         return true;
     }
 
-    private void Write(List<(Destination Destination, uint Seconds)> batch)
+    private void Write(List<Lesson> batch)
     {
         lock (_lock)
         {
             try
             {
                 using SqliteTransaction transaction = _connection.BeginTransaction();
-                using SqliteCommand command = Command("INSERT OR IGNORE INTO seen VALUES ($a, $p, $t, $s)");
+                using SqliteCommand command = Command(
+                    "INSERT INTO seen VALUES ($a, $p, $t, $s, $o) ON CONFLICT DO UPDATE SET on_trial = min(on_trial, excluded.on_trial)");
                 command.Transaction = transaction;
                 SqliteParameter address = command.Parameters.Add("$a", SqliteType.Blob);
                 SqliteParameter port = command.Parameters.Add("$p", SqliteType.Integer);
                 SqliteParameter protocol = command.Parameters.Add("$t", SqliteType.Integer);
                 SqliteParameter seconds = command.Parameters.Add("$s", SqliteType.Integer);
-                foreach ((Destination destination, uint seen) in batch)
+                SqliteParameter onTrial = command.Parameters.Add("$o", SqliteType.Integer);
+                foreach ((Destination destination, uint seen, bool trial) in batch)
                 {
                     address.Value = BytesOf(destination.Address);
                     port.Value = (int)destination.Port;
                     protocol.Value = (int)destination.Protocol;
                     seconds.Value = (long)seen;
+                    onTrial.Value = trial ? 1 : 0;
                     _ = command.ExecuteNonQuery();
                 }
 
@@ -183,6 +187,16 @@ internal sealed partial class BaselineStore : IDisposable
             {
                 Failed(e);
             }
+        }
+    }
+
+    // A store of an earlier version: all it holds is known.
+    private void AddTrialColumn()
+    {
+        using SqliteCommand columns = Command("SELECT count(*) FROM pragma_table_info('seen') WHERE name = 'on_trial'");
+        if ((long)columns.ExecuteScalar()! == 0)
+        {
+            Execute("ALTER TABLE seen ADD COLUMN on_trial INTEGER NOT NULL DEFAULT 0");
         }
     }
 
@@ -254,6 +268,8 @@ internal sealed partial class BaselineStore : IDisposable
 #pragma warning restore CA2100
         return command;
     }
+
+    private readonly record struct Lesson(Destination Destination, uint Seconds, bool OnTrial);
 
     [LoggerMessage(3101, LogLevel.Error, "the baseline cannot be written and is kept in memory only: {Problem}")]
     private partial void NotWritten(string problem);

@@ -20,6 +20,10 @@ public sealed record BaselineMode(bool Learning, DateTimeOffset LearningSince, D
 /// <summary>What one host has ever talked to, and what it may.</summary>
 public sealed class DestinationBaseline(BaselineMode mode)
 {
+    /// <summary>How long a destination that only containers have reached stays new to a host that enforces.</summary>
+    /// <remarks>Who can ask for a build can start a container: it must not prepare the build's destination a minute before.</remarks>
+    public static readonly TimeSpan TrialPeriod = TimeSpan.FromHours(24);
+
     private readonly List<AllowedDestination> _allowed = [];
     private readonly HashSet<NetAddress> _resolvers = [];
     private readonly HashSet<NetAddress> _own = [];
@@ -31,7 +35,7 @@ public sealed class DestinationBaseline(BaselineMode mode)
     public IReadOnlyList<AllowedDestination> Allowed => _allowed;
 
     /// <summary>Set by the edge, which makes what is learned durable. Called on the core's thread.</summary>
-    public Action<Destination, uint>? Learned { get; set; }
+    public Action<Destination, uint, bool>? Learned { get; set; }
 
     /// <summary>Set by the edge: an operator's decision to make durable.</summary>
     public Action<AllowedDestination>? Approved { get; set; }
@@ -87,7 +91,19 @@ public sealed class DestinationBaseline(BaselineMode mode)
             return new Judgement(Novelty.Known, "a DNS server this host or its engine is configured with", true);
         }
 
-        if (Seen.TryFind(destination, out SeenDestination seen, out bool addressKnown))
+        string since = string.Create(CultureInfo.InvariantCulture, $"{Mode.LearningSince:yyyy-MM-dd HH:mm}Z");
+        bool found = Seen.TryFind(destination, out SeenDestination seen, out bool addressKnown);
+        if (found && seen.OnTrial && !IsLearning(now) && now - DateTimeOffset.FromUnixTimeSeconds(seen.FirstSeen) < TrialPeriod)
+        {
+            return new Judgement(
+                Novelty.NeverSeen,
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"never seen before {DateTimeOffset.FromUnixTimeSeconds(seen.FirstSeen):yyyy-MM-dd HH:mm:ss}Z, when a container on this host reached it, which makes it known only after {TrialPeriod.TotalHours:0} hours; watching since {since}"),
+                addressKnown);
+        }
+
+        if (found)
         {
             string times = seen.Count == 0
                 ? "address seen on many ports"
@@ -97,7 +113,6 @@ public sealed class DestinationBaseline(BaselineMode mode)
             return new Judgement(Novelty.Known, times, true);
         }
 
-        string since = string.Create(CultureInfo.InvariantCulture, $"{Mode.LearningSince:yyyy-MM-dd HH:mm}Z");
         string port = addressKnown ? "; the address is known, on another port" : "";
         return IsLearning(now)
             ? new Judgement(Novelty.Learning, $"never seen before on this host, which has been learning since {since}{port}", addressKnown)
@@ -105,7 +120,12 @@ public sealed class DestinationBaseline(BaselineMode mode)
     }
 
     /// <summary>Remembers a destination of the host's ordinary traffic, or of a build that may teach.</summary>
-    public void Learn(Destination destination, Stamp at)
+    public void Learn(Destination destination, Stamp at) => Learn(destination, at, onTrial: false);
+
+    /// <summary>Remembers a destination of an ordinary container: on trial once the host enforces.</summary>
+    public void LearnFromContainer(Destination destination, Stamp at) => Learn(destination, at, onTrial: !IsLearning(at.Time));
+
+    private void Learn(Destination destination, Stamp at, bool onTrial)
     {
         if (IsNoise(destination, out _))
         {
@@ -113,9 +133,9 @@ public sealed class DestinationBaseline(BaselineMode mode)
         }
 
         uint seconds = (uint)Math.Clamp(at.Wall / Stamp.Second, 0, uint.MaxValue);
-        if (Seen.Add(destination, seconds))
+        if (Seen.Add(destination, seconds, onTrial))
         {
-            Learned?.Invoke(destination, seconds);
+            Learned?.Invoke(destination, seconds, onTrial);
         }
     }
 

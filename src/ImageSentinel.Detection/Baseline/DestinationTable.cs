@@ -5,7 +5,8 @@ namespace ImageSentinel.Detection.Baseline;
 /// <summary>What the table knows of one destination.</summary>
 /// <param name="FirstSeen">Seconds since the epoch.</param>
 /// <param name="LastSeen">Seconds since the epoch.</param>
-public readonly record struct SeenDestination(Destination Destination, uint FirstSeen, uint LastSeen, uint Count);
+/// <param name="OnTrial">Only containers have gone there, while the host was enforcing already.</param>
+public readonly record struct SeenDestination(Destination Destination, uint FirstSeen, uint LastSeen, uint Count, bool OnTrial = false);
 
 /// <summary>
 /// Exact set of destinations, 32 bytes a slot: a filter that can say "seen" of something new would be a missed attack.
@@ -19,6 +20,8 @@ public sealed class DestinationTable
     /// <summary>Ports remembered of one address; beyond, the address counts as seen on any port.</summary>
     public const int PortsPerAddress = 64;
 
+    private const uint Trial = 0x4000_0000;
+
     private const double MaximumLoad = 0.85;
     private const double Growth = 1.25;
 
@@ -26,7 +29,7 @@ public sealed class DestinationTable
 
     private ulong[] _high;
     private ulong[] _low;
-    private uint[] _port; // bit 31: used; bits 16..23: transport; bits 0..15: port
+    private uint[] _port; // bit 31: used; bit 30: on trial; bits 16..23: transport; bits 0..15: port
     private uint[] _first;
     private uint[] _last;
     private uint[] _count;
@@ -49,11 +52,10 @@ public sealed class DestinationTable
 
     public bool TryFind(Destination destination, out SeenDestination seen, out bool addressKnown)
     {
-        int slot = Locate(destination, out addressKnown, out int ports);
+        int slot = Locate(destination, out addressKnown, out int ports, out _);
         if (slot >= 0)
         {
             seen = At(slot);
-            addressKnown = true;
             return true;
         }
 
@@ -61,31 +63,33 @@ public sealed class DestinationTable
         return ports >= PortsPerAddress;
     }
 
-    /// <returns>True when the destination is new to the table.</returns>
-    public bool Add(Destination destination, uint seconds)
+    /// <returns>True when the destination is new to the table, or no longer on trial.</returns>
+    public bool Add(Destination destination, uint seconds, bool onTrial = false)
     {
-        int slot = Locate(destination, out _, out int ports);
+        int slot = Locate(destination, out _, out int ports, out int trials);
         if (slot >= 0)
         {
             _last[slot] = Math.Max(_last[slot], seconds);
             _count[slot] += _count[slot] < uint.MaxValue ? 1u : 0u;
-            return false;
+            bool lifted = !onTrial && (_port[slot] & Trial) != 0;
+            _port[slot] &= lifted ? ~Trial : uint.MaxValue;
+            return lifted;
         }
 
-        if (ports >= PortsPerAddress)
+        if (ports >= PortsPerAddress || (onTrial && trials >= PortsPerAddress))
         {
             return false;
         }
 
-        Insert(new SeenDestination(destination, seconds, seconds, 1));
+        Insert(new SeenDestination(destination, seconds, seconds, 1, onTrial));
         return true;
     }
 
     /// <summary>Puts back what an earlier run had stored.</summary>
     public void Restore(in SeenDestination seen)
     {
-        int slot = Locate(seen.Destination, out _, out int ports);
-        if (slot < 0 && ports < PortsPerAddress)
+        int slot = Locate(seen.Destination, out _, out int ports, out int trials);
+        if (slot < 0 && ports < PortsPerAddress && trials < PortsPerAddress)
         {
             Insert(seen);
         }
@@ -138,7 +142,8 @@ public sealed class DestinationTable
         new Destination(new NetAddress(_high[slot], _low[slot]), (ushort)_port[slot], (EgressProtocol)(byte)(_port[slot] >> 16)),
         _first[slot],
         _last[slot],
-        _count[slot]);
+        _count[slot],
+        (_port[slot] & Trial) != 0);
 
     private int Start(NetAddress address)
     {
@@ -148,10 +153,12 @@ public sealed class DestinationTable
         return (int)(((hash & 0xFFFF_FFFF) * (ulong)_port.Length) >> 32);
     }
 
-    private int Locate(Destination destination, out bool addressKnown, out int ports)
+    // Ports on trial make neither the address known nor, by their number, all its ports.
+    private int Locate(Destination destination, out bool addressKnown, out int ports, out int trials)
     {
         addressKnown = false;
         ports = 0;
+        trials = 0;
         uint wanted = Pack(destination);
         int slots = _port.Length;
         for (int slot = Start(destination.Address); _port[slot] != 0; slot = slot + 1 == slots ? 0 : slot + 1)
@@ -161,13 +168,15 @@ public sealed class DestinationTable
                 continue;
             }
 
-            if (_port[slot] == wanted)
+            bool onTrial = (_port[slot] & Trial) != 0;
+            addressKnown |= !onTrial;
+            if ((_port[slot] & ~Trial) == wanted)
             {
                 return slot;
             }
 
-            addressKnown = true;
-            ports++;
+            ports += onTrial ? 0 : 1;
+            trials += onTrial ? 1 : 0;
         }
 
         return -1;
@@ -189,7 +198,7 @@ public sealed class DestinationTable
 
         _high[slot] = seen.Destination.Address.High;
         _low[slot] = seen.Destination.Address.Low;
-        _port[slot] = Pack(seen.Destination);
+        _port[slot] = Pack(seen.Destination) | (seen.OnTrial ? Trial : 0);
         _first[slot] = seen.FirstSeen;
         _last[slot] = seen.LastSeen;
         _count[slot] = seen.Count;
@@ -216,7 +225,8 @@ public sealed class DestinationTable
                     new Destination(new NetAddress(high[i], low[i]), (ushort)port[i], (EgressProtocol)(byte)(port[i] >> 16)),
                     first[i],
                     last[i],
-                    count[i]));
+                    count[i],
+                    (port[i] & Trial) != 0));
             }
         }
     }

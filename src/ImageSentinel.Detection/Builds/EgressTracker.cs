@@ -206,7 +206,7 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
             scope.NewEgress.Add(egress);
         }
 
-        state.Baseline.Learn(attempt.Destination, at);
+        state.Baseline.LearnFromContainer(attempt.Destination, at);
     }
 
     private static PendingEgress Capture(in EgressAttempted e, ProcessNode node) => new(

@@ -271,4 +271,43 @@ public sealed class BaselineTests
         Assert.That(tree.Exit(new ProcessExited(At(2), 10, 0)), Is.Not.Null);
         Assert.That(tree.Exit(new ProcessExited(At(3), 10, 0)), Is.Null);
     }
+
+    [Test]
+    public void Where_only_a_container_went_is_new_to_a_host_that_enforces_for_a_day()
+    {
+        DestinationBaseline baseline = Enforcing();
+        Destination place = Number(7);
+        baseline.LearnFromContainer(place, Start);
+
+        Assert.That(baseline.Judge(place, Start.Time.AddHours(1)).Novelty, Is.EqualTo(Novelty.NeverSeen));
+        Assert.That(baseline.Judge(place, Start.Time.AddHours(1)).Reason, Does.Contain("a container on this host"));
+        Assert.That(baseline.Judge(place, Start.Time.AddHours(25)).Novelty, Is.EqualTo(Novelty.Known));
+
+        baseline.Learn(place, Start);
+        Assert.That(baseline.Judge(place, Start.Time.AddHours(1)).Novelty, Is.EqualTo(Novelty.Known));
+    }
+
+    [Test]
+    public void A_container_that_knocks_at_many_ports_makes_none_of_the_others_known()
+    {
+        DestinationBaseline baseline = Enforcing();
+        for (ushort port = 1; port <= 2 * DestinationTable.PortsPerAddress; port++)
+        {
+            baseline.LearnFromContainer(Scene.To(Scene.Evil, port), Start);
+        }
+
+        Judgement judgement = baseline.Judge(Scene.To(Scene.Evil, 40000), Start.Time);
+        Assert.That(judgement.Novelty, Is.EqualTo(Novelty.NeverSeen));
+        Assert.That(judgement.AddressKnown, Is.False);
+        Assert.That(baseline.Seen.Count, Is.EqualTo(DestinationTable.PortsPerAddress));
+    }
+
+    [Test]
+    public void While_a_host_learns_containers_teach_like_anybody()
+    {
+        var baseline = new DestinationBaseline(new BaselineMode(true, DateTimeOffset.UnixEpoch, DateTimeOffset.MaxValue));
+        baseline.LearnFromContainer(Number(7), Start);
+
+        Assert.That(baseline.Judge(Number(7), Start.Time).Novelty, Is.EqualTo(Novelty.Known));
+    }
 }

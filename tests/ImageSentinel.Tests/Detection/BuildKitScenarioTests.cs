@@ -174,7 +174,7 @@ public sealed class BuildKitScenarioTests
     }
 
     [Test]
-    public void A_container_and_a_host_process_beside_a_build_are_not_blamed_and_teach_the_baseline()
+    public void A_container_and_a_host_process_beside_a_build_are_not_blamed()
     {
         Scene scene = new Scene()
             .Run(1, 500, "containerd-shim-runc-v2", "-namespace", "moby", "-id", Scene.Hex(7), "-address", "/x")
@@ -193,7 +193,7 @@ public sealed class BuildKitScenarioTests
         {
             Assert.That(scene.Findings, Is.Empty);
             Assert.That(scene.OnlyBuild.Steps.Single().Egress, Is.Empty);
-            Assert.That(scene.Baseline.Judge(Scene.To("198.51.100.1", 443), scene.Now.Time).Novelty, Is.EqualTo(Novelty.Known));
+            Assert.That(scene.Baseline.Seen.All().Where(static s => s.OnTrial).Select(static s => s.Destination), Is.EqualTo(new[] { Scene.To("198.51.100.1", 443) }));
             Assert.That(scene.Baseline.Judge(Scene.To("198.51.100.2", 443), scene.Now.Time).Novelty, Is.EqualTo(Novelty.Known));
         }
     }
