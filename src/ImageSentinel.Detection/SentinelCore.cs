@@ -1,5 +1,6 @@
 using System.Text;
 using ImageSentinel.Detection.Baseline;
+using ImageSentinel.Detection.Builders;
 using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Detectors;
@@ -21,6 +22,7 @@ public sealed class SentinelCore : IDomainEvents
     private readonly BuildRegistry _builds;
     private readonly BuildKitTracker _buildKit;
     private readonly ClassicTracker _classic;
+    private readonly DaemonlessTracker _daemonless;
     private readonly RuntimeTracker _runtimes;
     private readonly ImageArrivals _arrivals;
     private readonly ImageLinker _images;
@@ -30,6 +32,7 @@ public sealed class SentinelCore : IDomainEvents
     private readonly FindingBook _book;
     private readonly NeverSeenEgressDetector _neverSeen;
     private readonly ClientPolicyDetector _policy;
+    private readonly BuilderInContainerDetector _nested;
     private readonly RegistryDetector _registries;
     private readonly ImageBurstDetector _bursts;
     private Stamp _lastUpkeep;
@@ -47,10 +50,12 @@ public sealed class SentinelCore : IDomainEvents
         _arrivals = new ImageArrivals(_state, _builds, _classic, _book);
         _images = new ImageLinker(_state, _builds, _buildKit, _classic, _arrivals);
         _policy = new ClientPolicyDetector(_state, _book);
+        _nested = new BuilderInContainerDetector(_state, _book);
         _registries = new RegistryDetector(_state, _book);
         _bursts = new ImageBurstDetector(_state, _book);
         _fetches = new DaemonFetchTracker(_state, _builds, _neverSeen);
-        _runtimes = new RuntimeTracker(_state, _buildKit, _classic);
+        _daemonless = new DaemonlessTracker(_state, _builds);
+        _runtimes = new RuntimeTracker(_state, _buildKit, _classic, _daemonless);
         _egress = new EgressTracker(_state, _neverSeen, new EgressBehaviourDetector(_book), _fetches);
         _losses = new LossTracker(_state, _builds, _book);
         _buildKit.Placed = _egress.Placed;
@@ -78,6 +83,7 @@ public sealed class SentinelCore : IDomainEvents
             return;
         }
 
+        _daemonless.OnExit(node, e.At);
         if (node.ScopeForChildren is StepScope && node.Scope is not StepScope)
         {
             _buildKit.RuntimeEnded(node, e.At);
@@ -183,7 +189,14 @@ public sealed class SentinelCore : IDomainEvents
                 OnPeer(peer, at);
                 break;
             case BundleFact bundle:
-                _buildKit.Learn(bundle, at);
+                if (!_daemonless.Learn(bundle, at))
+                {
+                    _buildKit.Learn(bundle, at);
+                }
+
+                break;
+            case StoreImageFact image:
+                _daemonless.Learn(image);
                 break;
             case ContainerFact container:
                 _state.Know(container);
@@ -232,6 +245,7 @@ public sealed class SentinelCore : IDomainEvents
     {
         _buildKit.OnTick(at);
         _classic.OnTick(at);
+        _daemonless.OnTick(at);
         _egress.OnTick(at);
         _fetches.OnTick(at);
         _arrivals.OnTick(at);
@@ -240,6 +254,7 @@ public sealed class SentinelCore : IDomainEvents
             if (build.Steps.Count > 0)
             {
                 _policy.Judge(build, at);
+                _nested.Judge(build, at);
             }
         }
 
@@ -273,6 +288,7 @@ public sealed class SentinelCore : IDomainEvents
     {
         _images.NameAtEnd(build);
         _policy.Judge(build, at);
+        _nested.Judge(build, at);
         _registries.Judge(build, at);
         _bursts.ImageMade(build, at);
         _neverSeen.Refresh(build, at);
@@ -349,7 +365,7 @@ public sealed class SentinelCore : IDomainEvents
 
         if (fact.ClientPid > 0)
         {
-            if (_state.Clients.FindByPid(fact.ClientPid) is { } session)
+            if (!_daemonless.Learn(dockerfile, fact.ClientPid, at) && _state.Clients.FindByPid(fact.ClientPid) is { } session)
             {
                 session.Dockerfile = dockerfile;
                 foreach (Build build in _builds.Active)

@@ -149,6 +149,35 @@ public static class EngineFiles
         return new TagsFact(engine, tags);
     }
 
+    /// <summary><c>&lt;driver&gt;-images/images.json</c> of a containers/storage store: the image that has one of the names.</summary>
+    public static StoreImageFact? StoreImage(ReadOnlyMemory<byte> json, string buildId, IReadOnlyList<string> names)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(json, Options);
+            if (document.RootElement.ValueKind != JsonValueKind.Array)
+            {
+                return null;
+            }
+
+            foreach (JsonElement image in document.RootElement.EnumerateArray())
+            {
+                List<string> own = Strings(image, "names");
+                if (own.Any(names.Contains) && Text(image, "id") is { Length: 64 } id)
+                {
+                    return new StoreImageFact(buildId, "sha256:" + id, own);
+                }
+            }
+        }
+        catch (JsonException)
+        {
+            // Half-written, or not what its place promises.
+            return null;
+        }
+
+        return null;
+    }
+
     private static JsonDocument? Parse(ReadOnlyMemory<byte> json)
     {
         if (json.IsEmpty)

@@ -32,6 +32,7 @@ public static class BuildWords
         V1.Builder.Commit => "commit",
         V1.Builder.Import => "import",
         V1.Builder.Load => "load",
+        V1.Builder.Kaniko => "executor in a container",
         _ => "unknown builder",
     };
 

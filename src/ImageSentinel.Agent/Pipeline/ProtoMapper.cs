@@ -71,11 +71,12 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
             EndTime = build.Ended is { } ended ? Time(ended) : null,
             Coverage = coverage.Of(build),
             Host = Host(),
+            BuilderContainerId = build.BuilderContainer,
             EngineSocket = state.Engines.TryGetValue(build.Engine, out EngineFact? engine) ? engine.Socket : "",
         };
         message.Clients.AddRange(build.Clients.Select(Client));
         message.BaseImages.AddRange(build.BaseImages);
-        if (build.ImageId.Length > 0)
+        if (build.ImageId.Length > 0 || build.Tags.Count > 0)
         {
             message.Image = new V1.BuildImage { Id = build.ImageId };
             message.Image.Tags.AddRange(build.Tags);
@@ -186,7 +187,7 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
             BuildId = finding.Build?.Id ?? "",
             StepId = finding.Step?.Id ?? "",
             ImageId = finding.Build?.ImageId ?? "",
-            ContainerId = finding.Step?.ContainerId ?? "",
+            ContainerId = finding.Step is { ContainerId.Length: > 0 } step ? step.ContainerId : finding.Build?.BuilderContainer ?? "",
             Coverage = finding.Build is { } build ? coverage.Of(build) : Coverage(at),
             Time = Time(at),
             StartTime = Time(finding.First),

@@ -48,6 +48,12 @@ public sealed class Build(string id, Builder builder, int engine, Stamp started)
     /// <summary>Records known to be lost while the build ran; -1 when some were and nobody knows how many.</summary>
     public long Lost { get; private set; }
 
+    /// <summary>The container that the builder itself sits in; empty when it is the host's.</summary>
+    public string BuilderContainer { get; init; } = "";
+
+    /// <summary>Who runs the builder, where no engine stands between the two; null where one does.</summary>
+    internal BuildClient? Requester { get; set; }
+
     /// <summary>The most likely requester, while the build runs.</summary>
     internal ClientSession? PrimarySession { get; set; }
 

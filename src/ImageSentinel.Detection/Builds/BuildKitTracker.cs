@@ -31,14 +31,15 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
     internal Action<BuildStep, Stamp>? Placed { get; set; }
 
     /// <summary>A runtime was started on an executor bundle.</summary>
-    public void RuntimeStarted(ProcessNode node, int engine, string stepId, string bundle, Builder builder, Stamp at)
+    /// <param name="container">The container that the builder sits in; empty for an engine of this host.</param>
+    public void RuntimeStarted(ProcessNode node, int engine, string stepId, string bundle, Builder builder, string container, Stamp at)
     {
         if (_steps.ContainsKey(stepId))
         {
             return;
         }
 
-        var step = new BuildStep(stepId, engine, at) { Launcher = node, PlannedBuilder = builder };
+        var step = new BuildStep(stepId, engine, at) { Launcher = node, PlannedBuilder = builder, BuilderContainer = container };
         _steps[stepId] = step;
         state.Tree.Relabel(node, new StepScope(step), rootItself: false);
         if (_bundles.Remove(stepId, out BundleFact? known))
@@ -49,7 +50,9 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
         // Also when the text is known: the layer's mount may not have been there when the file was written.
         if (step.Layer.Length == 0)
         {
-            state.Output.Ask(new BundleLookup(engine, stepId, bundle));
+            // In a container the path means something else than here: read it in the builder's own file system.
+            bool elsewhere = node.Scope is not EngineScope;
+            state.Output.Ask(new BundleLookup(engine, stepId, bundle, elsewhere ? (node.Parent ?? node).Key.Pid : 0));
         }
     }
 
@@ -169,7 +172,7 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
             Place(step, at);
         }
 
-        foreach (Build build in builds.Active.Where(static b => b.Builder is Builder.BuildKit or Builder.ContainerDriver or Builder.Buildah).ToList())
+        foreach (Build build in builds.Active.Where(static b => b.Builder is Builder.BuildKit or Builder.ContainerDriver).ToList())
         {
             if (IsOver(build, at))
             {
@@ -261,7 +264,7 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
         step.Kind = fact.IsFrontend ? StepKind.Frontend : StepKind.Run;
         step.Command = StepText.CommandOf(fact.Args);
         step.Instruction = fact.IsFrontend ? "frontend " + StepText.Cut(string.Join(' ', fact.Args)) : StepText.InstructionOf(fact.Args);
-        step.Network = !fact.OwnNetwork ? StepNetwork.Host : fact.HasNetworkHook ? StepNetwork.Bridge : StepNetwork.Isolated;
+        step.Network = !fact.OwnNetwork ? step.BuilderContainer.Length > 0 ? StepNetwork.None : StepNetwork.Host : fact.HasNetworkHook ? StepNetwork.Bridge : StepNetwork.Isolated;
         step.Layer = fact.Layer.Length > 0 ? fact.Layer : step.Layer;
         if (step.Build is null)
         {
@@ -286,7 +289,7 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
     private Build Choose(BuildStep step, Stamp at)
     {
         Builder builder = step.PlannedBuilder;
-        List<Build> active = [.. builds.ActiveOn(step.Engine, builder)];
+        List<Build> active = [.. builds.ActiveOn(step.Engine, builder).Where(b => b.BuilderContainer == step.BuilderContainer)];
         if (step.Kind == StepKind.Run && step.Command.Length > 0)
         {
             List<Build> matching = [.. active.Where(b => b.Dockerfile?.FindRun(step.Command) is not null)];
@@ -312,7 +315,7 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
             if (known is not null)
             {
                 // 20.10 does not write an unchanged Dockerfile again: the step's text is the first trace of this build.
-                Build found = builds.Start(builder, step.Engine, step.Started);
+                Build found = Open(step);
                 Assign(found, known, at);
                 return found;
             }
@@ -323,7 +326,16 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
             active[^1].Note("a step could belong to another build that ran at the same time");
         }
 
-        return active.Count > 0 ? active[^1] : builds.Start(builder, step.Engine, step.Started);
+        return active.Count > 0 ? active[^1] : Open(step);
+    }
+
+    private Build Open(BuildStep step)
+    {
+        // Who asks a builder in a container need not pass by this host's engine.
+        BuildClient? daemon = step.PlannedBuilder == Builder.ContainerDriver && step.Launcher?.Parent is { } parent
+            ? new BuildClient(0.5, Transport.Local, null, 0, ProcessSnapshot.Of(parent), "the builder itself: who asked it was not seen")
+            : null;
+        return builds.Start(step.PlannedBuilder, step.Engine, step.Started, builderContainer: step.BuilderContainer, requester: daemon);
     }
 
     private void Assign(Build build, Dockerfile dockerfile, Stamp at)

@@ -24,7 +24,8 @@ public sealed class BuildRegistry(CoreState state)
     /// <summary>Raised when a build's clients were chosen or chosen anew.</summary>
     internal Action<Build, Stamp>? ClientsChosen { get; set; }
 
-    internal Build Start(Builder builder, int engine, Stamp at, string contextDirectory = "")
+    internal Build Start(
+        Builder builder, int engine, Stamp at, string contextDirectory = "", string builderContainer = "", BuildClient? requester = null)
     {
         _counter++;
         string id = state.MakeId(
@@ -32,7 +33,13 @@ public sealed class BuildRegistry(CoreState state)
             engine.ToString(CultureInfo.InvariantCulture),
             at.Boot.ToString(CultureInfo.InvariantCulture),
             _counter.ToString(CultureInfo.InvariantCulture));
-        var build = new Build(id, builder, engine, at) { ContextDirectory = contextDirectory, Dirty = true };
+        var build = new Build(id, builder, engine, at)
+        {
+            ContextDirectory = contextDirectory,
+            BuilderContainer = builderContainer,
+            Requester = requester,
+            Dirty = true,
+        };
         _active.Add(build);
         if (state.Ready is null)
         {
@@ -47,8 +54,20 @@ public sealed class BuildRegistry(CoreState state)
     internal void ChooseClients(Build build, Stamp at)
     {
         IReadOnlyList<(ClientSession Session, double Score, string Reason)> weighed = state.Clients.Weigh(build, _active);
-        build.PrimarySession = weighed.Count > 0 ? weighed[0].Session : null;
-        build.Clients = state.Clients.Choose(build, _active);
+
+        // A builder of its own is asked through the engine by a build command, or not through the engine at all: whoever
+        // else talks to the engine meanwhile does not count.
+        if (build.Requester is { } own && (weighed.Count == 0 || weighed[0].Session.Command.Intent != ClientIntent.Build))
+        {
+            build.PrimarySession = null;
+            build.Clients = [own];
+        }
+        else
+        {
+            build.PrimarySession = weighed.Count > 0 ? weighed[0].Session : null;
+            build.Clients = state.Clients.Choose(build, _active);
+        }
+
         ClientsChosen?.Invoke(build, at);
     }
 

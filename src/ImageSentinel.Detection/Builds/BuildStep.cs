@@ -47,6 +47,9 @@ public sealed class BuildStep(string id, int engine, Stamp started)
 
     public bool Cached { get; internal set; }
 
+    /// <summary>The container that the builder itself sits in; empty when it is the host's.</summary>
+    public string BuilderContainer { get; init; } = "";
+
     /// <summary>The build, once it is known which.</summary>
     public Build? Build { get; internal set; }
 
@@ -56,7 +59,10 @@ public sealed class BuildStep(string id, int engine, Stamp started)
     /// <summary>Which kind of build this step opens when it is the first trace of one.</summary>
     internal Builder PlannedBuilder { get; init; }
 
-    /// <summary>Classic: wait(2) status and end of the runtime's child that ended last.</summary>
+    /// <summary>Buildah: the runtime that made the step's container; the step is its child.</summary>
+    internal ProcessNode? Runtime { get; init; }
+
+    /// <summary>Classic, buildah: wait(2) status and end of the runtime's child that ended last.</summary>
     internal (int Status, Stamp At)? LastChild { get; set; }
 
     public IEnumerable<Egress> Egress => _egress.Values;

@@ -14,6 +14,9 @@ public enum BundleKind
 
     /// <summary><c>…/buildah&lt;digits&gt;</c>.</summary>
     Buildah,
+
+    /// <summary><c>…/&lt;storage&gt;-containers/&lt;64 hex&gt;/userdata</c>: a container that podman or CRI-O runs without an engine.</summary>
+    Podman,
 }
 
 /// <summary>What a runtime's bundle directory says about who runs it. Only the end of the path counts: the requester
@@ -36,6 +39,12 @@ public static class BundlePath
         {
             id = Encoding.ASCII.GetString(name);
             return BundleKind.BuildKit;
+        }
+
+        if (name.SequenceEqual("userdata"u8) && directory.LastIndexOf((byte)'/') is >= 0 and var parent && IsContainerId(directory[(parent + 1)..]))
+        {
+            id = Encoding.ASCII.GetString(directory[(parent + 1)..]);
+            return BundleKind.Podman;
         }
 
         if (IsContainerId(name))

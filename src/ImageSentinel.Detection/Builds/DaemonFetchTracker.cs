@@ -35,6 +35,20 @@ internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, 
         }
     }
 
+    /// <summary>A builder without a daemon reached out itself: there is no question for which build.</summary>
+    public void OfBuilder(Build build, PendingEgress attempt, Stamp at)
+    {
+        if (state.Baseline.IsNoise(attempt.Destination, out _) || attempt.AddressOnly || IsNameQuery(attempt.Destination))
+        {
+            return;
+        }
+
+        (string kind, string what) = GitUrl(attempt.Process) is { } url ? ("git", url)
+            : Explain(build, attempt.Destination) ?? (build.Dockerfile is null ? "remote" : "pull", "");
+        var fetch = new UnclaimedFetch(build.Engine, attempt.At, attempt.Destination, attempt.Process, attempt.Outcome, attempt.Errno);
+        Attach(build, new DaemonFetch(kind, what, ToEgress(fetch), false), at);
+    }
+
     public void OnTick(Stamp at)
     {
         for (int i = _waiting.Count - 1; i >= 0; i--)

@@ -175,6 +175,9 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
                 }
 
                 break;
+            case BuilderScope builder:
+                fetches.OfBuilder(builder.Build, attempt, at);
+                break;
             case EngineScope engine:
                 fetches.On(engine.Engine, attempt, at);
                 break;

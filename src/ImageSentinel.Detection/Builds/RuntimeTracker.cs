@@ -1,4 +1,5 @@
 using System.Text;
+using ImageSentinel.Detection.Builders;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Processes;
 
@@ -6,13 +7,14 @@ namespace ImageSentinel.Detection.Builds;
 
 /// <summary>Recognises the runtimes that start steps and containers, and labels what descends from them.</summary>
 /// <remarks>A label follows ancestry alone. What a process inside a step or container calls itself changes nothing.</remarks>
-internal sealed class RuntimeTracker(CoreState state, BuildKitTracker buildKit, ClassicTracker classic)
+internal sealed class RuntimeTracker(CoreState state, BuildKitTracker buildKit, ClassicTracker classic, DaemonlessTracker daemonless)
 {
     /// <summary>A process runs a new program: a runtime that starts or kills a step, a container's shim, or nothing to us.</summary>
     public void OnProgram(ProcessNode node, Stamp at)
     {
         if (node.Scope is ContainerScope container && node.Parent is { } parent
-            && ReferenceEquals(parent.ScopeForChildren, container) && !ReferenceEquals(parent.Scope, container))
+            && ReferenceEquals(parent.ScopeForChildren, container) && !ReferenceEquals(parent.Scope, container)
+            && !ReferenceEquals(container.Runtime, parent))
         {
             // Started by the container's shim, not by something inside it.
             OnContainerRuntime(node, container, at);
@@ -22,6 +24,12 @@ internal sealed class RuntimeTracker(CoreState state, BuildKitTracker buildKit, 
         if (node.Scope is StepScope or ContainerScope { Step: not null })
         {
             // Whatever a step calls itself, it stays that step's.
+            daemonless.OnStepProgram(node, at);
+            return;
+        }
+
+        if (daemonless.OnProgram(node, at))
+        {
             return;
         }
 
@@ -65,6 +73,12 @@ internal sealed class RuntimeTracker(CoreState state, BuildKitTracker buildKit, 
             return;
         }
 
+        if (command.Verb == RuncVerb.Delete)
+        {
+            daemonless.RuntimeDeletes(node, at);
+            return;
+        }
+
         if (command.Verb is not (RuncVerb.Run or RuncVerb.Create))
         {
             return;
@@ -80,7 +94,16 @@ internal sealed class RuntimeTracker(CoreState state, BuildKitTracker buildKit, 
                 ContainerScope container => container.Engine,
                 _ => EngineOfPath(command.Bundle),
             };
-            buildKit.RuntimeStarted(node, engine, id, Encoding.UTF8.GetString(command.Bundle), builder, at);
+            buildKit.RuntimeStarted(node, engine, id, Encoding.UTF8.GetString(command.Bundle), builder, node.Scope?.ContainerId ?? "", at);
+        }
+        else if (kind == BundleKind.Buildah)
+        {
+            daemonless.RuntimeStarted(node, id, Encoding.UTF8.GetString(command.Bundle), at);
+        }
+        else if (kind == BundleKind.Podman && node.Scope is null)
+        {
+            // No engine tells of it; nothing is asked, since it can be no step.
+            state.Tree.Relabel(node, new ContainerScope(-1, id) { Created = at, Settled = true, Runtime = node }, rootItself: false);
         }
         else if (kind == BundleKind.Container && node.Scope is not ContainerScope)
         {

@@ -2,6 +2,7 @@ using System.Globalization;
 using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Processes;
 using ImageSentinel.Detection.Text;
 
 namespace ImageSentinel.Detection.Detectors;
@@ -21,10 +22,10 @@ internal sealed class ClientPolicyDetector(CoreState state, FindingBook book)
         }
 
         BuildClient client = build.Clients[0];
-        bool inContainer = client.Process is { ContainerId.Length: > 0 };
-        if (inContainer || build.Builder == Builder.ContainerDriver)
+        bool inContainer = client is { Transport: not Transport.Local, Process.ContainerId.Length: > 0 };
+        if (inContainer)
         {
-            Tell(build, DetectorDefinition.BuilderInContainer, client, inContainer ? Severity.Critical : Severity.High, BuilderMessage(build, client), at);
+            Tell(build, DetectorDefinition.BuilderInContainer, client, Severity.Critical, BuilderMessage(build, client.Process!), at);
         }
 
         Severity severity = client.Transport switch
@@ -55,10 +56,8 @@ internal sealed class ClientPolicyDetector(CoreState state, FindingBook book)
         book.Changed(finding, at);
     }
 
-    private static string BuilderMessage(Build build, BuildClient client)
-        => client.Process is { ContainerId.Length: > 0 } process
-            ? $"A process in container {process.ContainerId[..12]} asked this host's engine to build {Name(build)}: {Command(client)}"
-            : $"{Name(build)} is built inside a container, by a builder of its own: {Command(client)}";
+    private static string BuilderMessage(Build build, ProcessSnapshot process)
+        => $"A process in container {process.ContainerId[..12]} asked this host's engine to build {Name(build)}: {Command(process)}";
 
     private string ClientMessage(Build build, BuildClient client)
     {
@@ -66,7 +65,7 @@ internal sealed class ClientPolicyDetector(CoreState state, FindingBook book)
         {
             Transport.Tcp => $"{client.Address} port {client.Port}, over plain TCP: nobody had to prove who they are",
             Transport.Tls => $"{client.Address} port {client.Port}, over TLS",
-            _ => $"uid {client.Process?.Uid.ToString(CultureInfo.InvariantCulture) ?? "unknown"} ({SafeText.Display(state.UserName(client.Process?.Uid ?? uint.MaxValue), 40)}): {Command(client)}",
+            _ => $"uid {client.Process?.Uid.ToString(CultureInfo.InvariantCulture) ?? "unknown"} ({SafeText.Display(state.UserName(client.Process?.Uid ?? uint.MaxValue), 40)}): {(client.Process is { } p ? Command(p) : "the client's process was not seen")}",
         };
         string listed = state.Policy.TrustedClients.Count > 0 ? "matches no entry of trusted_clients" : "trusted_clients names nobody";
         string doubt = client.Confidence < 0.995
@@ -75,12 +74,10 @@ internal sealed class ClientPolicyDetector(CoreState state, FindingBook book)
         return $"{Name(build)} was asked for by {who}; it {listed}.{doubt}";
     }
 
-    private static string Command(BuildClient client)
-        => client.Process is { } process
-            ? string.Create(CultureInfo.InvariantCulture, $"{SafeText.Display(string.Join(' ', process.Arguments), 200)} (pid {process.Pid}, {SafeText.Display(process.Exe, 100)})")
-            : "the client's process was not seen";
+    internal static string Command(ProcessSnapshot process)
+        => string.Create(CultureInfo.InvariantCulture, $"{SafeText.Display(string.Join(' ', process.Arguments), 200)} (pid {process.Pid}, {SafeText.Display(process.Exe, 100)})");
 
-    private static string Name(Build build)
+    internal static string Name(Build build)
         => build.Tags.Count > 0 ? SafeText.Display(string.Join(", ", build.Tags), 160)
         : build.PrimarySession?.Command.Tags is { Count: > 0 } asked ? SafeText.Display(string.Join(", ", asked), 160)
         : build.ImageId.Length > 0 ? $"image {build.ImageId}"

@@ -31,6 +31,9 @@ public enum Builder
     Commit = 5,
     Import = 6,
     Load = 7,
+
+    /// <summary>A builder that executes instructions in its own container, as kaniko does.</summary>
+    Kaniko = 50,
 }
 
 public enum BuildResult
@@ -94,4 +97,7 @@ public enum Transport
     Unix = 1,
     Tcp = 2,
     Tls = 3,
+
+    /// <summary>No transport: the requester runs the builder itself.</summary>
+    Local = 50,
 }

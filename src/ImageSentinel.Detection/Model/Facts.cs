@@ -21,6 +21,7 @@ namespace ImageSentinel.Detection.Model;
 [JsonDerivedType(typeof(EnginePeerFact), "enginepeer")]
 [JsonDerivedType(typeof(TamperFact), "tamper")]
 [JsonDerivedType(typeof(ReadyFact), "ready")]
+[JsonDerivedType(typeof(StoreImageFact), "storeimage")]
 public abstract record Fact;
 
 /// <summary>What the host is: read at start, and again when an address or resolver changes.</summary>
@@ -144,6 +145,11 @@ public sealed record ImageTag(string Reference, string ImageId);
 /// <param name="Origin">Path relative to the data root; or <c>client:PID</c> for a client's own file.</param>
 /// <param name="Text">Credentials removed; empty when it was not text.</param>
 public sealed record DockerfileFact(int Engine, string Origin, int ClientPid, string Text) : Fact;
+
+/// <summary>An image in the store of a builder without a daemon (containers/storage).</summary>
+/// <param name="BuildId">The build that was asked about.</param>
+/// <param name="ImageId"><c>sha256:…</c></param>
+public sealed record StoreImageFact(string BuildId, string ImageId, IReadOnlyList<string> Names) : Fact;
 
 /// <summary>A sensor changed state, or is telling its totals.</summary>
 /// <param name="Health">"active", "degraded" or "off".</param>

@@ -4,7 +4,14 @@ namespace ImageSentinel.Detection.Model;
 public abstract record Lookup;
 
 /// <summary>Read an executor bundle's configuration. Answer: <see cref="BundleFact"/>.</summary>
-public sealed record BundleLookup(int Engine, string StepId, string Bundle) : Lookup;
+/// <param name="Pid">The builder whose file system the path is in, when that is not the engine's; 0 for the engine's.</param>
+public sealed record BundleLookup(int Engine, string StepId, string Bundle, int Pid = 0) : Lookup;
+
+/// <summary>Find an image that a builder without a daemon left in its store. Answer: <see cref="StoreImageFact"/>.</summary>
+/// <param name="Pid">A process in whose file system the store is; 0 for the host's.</param>
+/// <param name="Root">The store's directory.</param>
+/// <param name="Names">References to look for; the first that is there counts.</param>
+public sealed record StoreImageLookup(string BuildId, int Pid, string Root, IReadOnlyList<string> Names) : Lookup;
 
 /// <summary>Read a container's configuration. Answer: <see cref="ContainerFact"/>.</summary>
 public sealed record ContainerLookup(int Engine, string ContainerId) : Lookup;

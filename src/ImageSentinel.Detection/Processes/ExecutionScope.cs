@@ -4,12 +4,18 @@ using ImageSentinel.Detection.Model;
 namespace ImageSentinel.Detection.Processes;
 
 /// <summary>What a process is part of. A child gets its parent's scope at fork, so the question needs no look-up later.</summary>
-public abstract class ExecutionScope;
+public abstract class ExecutionScope
+{
+    /// <summary>The container that a process with this scope sits in; empty when it is the host's or not known.</summary>
+    public abstract string ContainerId { get; }
+}
 
 /// <summary>An engine's daemon and its helpers (git, untar, runc before it becomes a step).</summary>
 public sealed class EngineScope(int engine) : ExecutionScope
 {
     public int Engine { get; } = engine;
+
+    public override string ContainerId => "";
 }
 
 /// <summary>A container that is not, or not yet known to be, a build step.</summary>
@@ -17,7 +23,7 @@ public sealed class ContainerScope(int engine, string containerId) : ExecutionSc
 {
     public int Engine { get; } = engine;
 
-    public string ContainerId { get; } = containerId;
+    public override string ContainerId { get; } = containerId;
 
     internal Stamp Created { get; init; }
 
@@ -51,4 +57,15 @@ internal sealed record PendingEgress(
 public sealed class StepScope(BuildStep step) : ExecutionScope
 {
     public BuildStep Step { get; } = step;
+
+    /// <summary>The builder's container, when the builder sits in one: the step's own is no container to anybody else.</summary>
+    public override string ContainerId => Step.BuilderContainer;
+}
+
+/// <summary>A builder that needs no daemon, and its helpers.</summary>
+public sealed class BuilderScope(Build build, string containerId) : ExecutionScope
+{
+    public Build Build { get; } = build;
+
+    public override string ContainerId { get; } = containerId;
 }

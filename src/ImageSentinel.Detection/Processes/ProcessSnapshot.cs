@@ -40,6 +40,6 @@ public sealed record ProcessSnapshot(
         node.ExeText,
         node.ArgumentList(),
         node.CwdText,
-        (node.Scope as ContainerScope)?.ContainerId ?? "",
+        node.Scope?.ContainerId ?? "",
         ancestors);
 }

@@ -190,6 +190,7 @@ public sealed class LookupService : IDisposable
                 ? AsDockerfile(Read(e, dockerfile.Path, MaximumDockerfile), dockerfile.Engine, dockerfile.Path, 0)
                 : null,
             ClientDockerfileLookup client => ReadClientDockerfile(client),
+            StoreImageLookup image => StoreReader.Find(image),
             _ => null,
         };
         if (fact is not null)
@@ -226,24 +227,25 @@ public sealed class LookupService : IDisposable
     private BundleFact? ReadBundle(BundleLookup lookup)
     {
         EngineFact? engine = EngineOf(lookup.Engine);
-        string root = engine is not null && lookup.Bundle.StartsWith(engine.DataRoot + "/", StringComparison.Ordinal) ? engine.DataRoot : "/";
-        string relative = lookup.Bundle[root.Length..].TrimStart('/') + "/config.json";
+        string root = lookup.Pid > 0 ? string.Create(CultureInfo.InvariantCulture, $"/proc/{lookup.Pid}/root")
+            : engine is not null && lookup.Bundle.StartsWith(engine.DataRoot + "/", StringComparison.Ordinal) ? engine.DataRoot : "/";
+        string relative = (lookup.Pid > 0 ? lookup.Bundle : lookup.Bundle[root.Length..]).TrimStart('/') + "/config.json";
         return SafeFile.ReadBeneath(root, relative, MaximumFile, out byte[] content) == SafeReadStatus.Done
-            ? EngineFiles.Bundle(content, lookup.Engine, lookup.StepId, lookup.Bundle, LayerOf(engine, lookup.Bundle))
+            ? EngineFiles.Bundle(content, lookup.Engine, lookup.StepId, lookup.Bundle, LayerOf(lookup.Pid > 0 ? lookup.Pid : engine?.DaemonPid ?? 0, lookup.Bundle))
             : null;
     }
 
     // While a step runs, the daemon's mount table ties its bundle to the directory it writes: the line mounted on
     // <bundle>/rootfs names the overlay's upperdir.
-    private static string LayerOf(EngineFact? engine, string bundle)
+    private static string LayerOf(int daemon, string bundle)
     {
-        if (engine is null || engine.DaemonPid == 0)
+        if (daemon == 0)
         {
             return "";
         }
 
         byte[] mountPoint = Encoding.UTF8.GetBytes(bundle + "/rootfs");
-        foreach (string line in File.ReadLines(string.Create(CultureInfo.InvariantCulture, $"/proc/{engine.DaemonPid}/mountinfo")))
+        foreach (string line in File.ReadLines(string.Create(CultureInfo.InvariantCulture, $"/proc/{daemon}/mountinfo")))
         {
             byte[] bytes = Encoding.UTF8.GetBytes(line);
             if (MountRecord.TryParse(bytes, out MountRecord mount) == System.Buffers.OperationStatus.Done
