@@ -258,6 +258,12 @@ public sealed class SentinelCore : IDomainEvents
             }
         }
 
+        // A builder can end before the records of its last connection are read.
+        for (int i = _builds.Recent.Count - 1; i >= 0 && at.Since(_builds.Recent[i].Ended!.Value) < UpkeepInterval; i--)
+        {
+            _nested.Judge(_builds.Recent[i], at);
+        }
+
         if (at.Since(_lastUpkeep) > UpkeepInterval)
         {
             _lastUpkeep = at;

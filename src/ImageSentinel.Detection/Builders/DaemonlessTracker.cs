@@ -26,7 +26,8 @@ internal sealed class DaemonlessTracker(CoreState state, BuildRegistry builds)
     {
         if (ReexecName.IsChrootStep(node.Arguments))
         {
-            if (BuildOf(node, at) is { } build)
+            // It starts itself a second time in the same process, to be in new namespaces.
+            if (node.ScopeForChildren is not StepScope && BuildOf(node, at) is { } build)
             {
                 _ = Begin(build, node, "chroot", launcher: node, runtime: null, at);
             }
@@ -80,7 +81,7 @@ internal sealed class DaemonlessTracker(CoreState state, BuildRegistry builds)
     }
 
     /// <summary>A runtime is told to remove a step's container: what ran in it is over.</summary>
-    public void RuntimeDeletes(ProcessNode node, Stamp at)
+    public static void RuntimeDeletes(ProcessNode node, Stamp at)
     {
         if (node.Scope is BuilderScope { Build: { } build })
         {

@@ -75,7 +75,7 @@ internal sealed class RuntimeTracker(CoreState state, BuildKitTracker buildKit, 
 
         if (command.Verb == RuncVerb.Delete)
         {
-            daemonless.RuntimeDeletes(node, at);
+            DaemonlessTracker.RuntimeDeletes(node, at);
             return;
         }
 

