@@ -6,6 +6,7 @@ using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
 using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Names;
 using ImageSentinel.Detection.Processes;
 
 namespace ImageSentinel.Detection;
@@ -35,6 +36,8 @@ public sealed class SentinelCore : IDomainEvents
     private readonly BuilderInContainerDetector _nested;
     private readonly RegistryDetector _registries;
     private readonly ImageBurstDetector _bursts;
+    private readonly StepAddresses _addresses;
+    private readonly NameTracker _names;
     private Stamp _lastUpkeep;
 
     public SentinelCore(CorePolicy policy, DestinationBaseline baseline, ICoreOutput output)
@@ -53,10 +56,14 @@ public sealed class SentinelCore : IDomainEvents
         _nested = new BuilderInContainerDetector(_state, _book);
         _registries = new RegistryDetector(_state, _book);
         _bursts = new ImageBurstDetector(_state, _book);
-        _fetches = new DaemonFetchTracker(_state, _builds, _neverSeen);
+        _addresses = new StepAddresses(_state);
+        _names = new NameTracker(_state, _addresses);
+        _fetches = new DaemonFetchTracker(_state, _builds, _neverSeen, _names);
         _daemonless = new DaemonlessTracker(_state, _builds);
         _runtimes = new RuntimeTracker(_state, _buildKit, _classic, _daemonless);
-        _egress = new EgressTracker(_state, _neverSeen, new EgressBehaviourDetector(_book), _fetches);
+        _egress = new EgressTracker(_state, _neverSeen, new EgressBehaviourDetector(_book), _fetches, _names, _addresses);
+        _addresses.Claimed = _egress.Located;
+        _names.Named = _egress.Named;
         _losses = new LossTracker(_state, _builds, _book);
         _buildKit.Placed = _egress.Placed;
         _classic.Settled = _egress.Settle;
@@ -68,11 +75,12 @@ public sealed class SentinelCore : IDomainEvents
 
     public BuildRegistry Builds => _builds;
 
-    public void On(in ProcessForked e) => _ = _state.Tree.Fork(e);
+    public void On(in ProcessForked e) => Meet(_state.Tree.Fork(e));
 
     public void On(in ProcessExecuted e)
     {
         ProcessNode node = _state.Tree.Execute(e);
+        Meet(node);
         _runtimes.OnProgram(node, e.At);
     }
 
@@ -92,6 +100,18 @@ public sealed class SentinelCore : IDomainEvents
         {
             ClassicTracker.ChildEnded(step, node, e.At);
         }
+    }
+
+    public void On(in NameAsked e)
+    {
+    }
+
+    public void On(in NameResolved e) => _names.On(e);
+
+    public void On(in ServerNameSeen e) => _names.On(e);
+
+    public void On(in ApiRequestSeen e)
+    {
     }
 
     public void On(in EgressAttempted e) => _egress.On(e);
@@ -226,6 +246,9 @@ public sealed class SentinelCore : IDomainEvents
                 }
 
                 break;
+            case ProcessNetworkFact network:
+                _addresses.Learn(network, at);
+                break;
             case TamperFact tamper:
                 _losses.OnTamper(tamper, at);
                 break;
@@ -307,6 +330,23 @@ public sealed class SentinelCore : IDomainEvents
         {
             _policy.Judge(build, at);
             _registries.Judge(build, at);
+        }
+    }
+
+    // A step's namespace can be read while one of its processes lives.
+    private void Meet(ProcessNode node)
+    {
+        switch (node.Scope)
+        {
+            case StepScope scope:
+                _addresses.Met(scope.Step, node.Key.Pid);
+                break;
+            case ContainerScope { Step: { } step }:
+                _addresses.Met(step, node.Key.Pid);
+                break;
+            case ContainerScope scope:
+                scope.LastPid = node.Key.Pid;
+                break;
         }
     }
 

@@ -5,7 +5,11 @@ using static ImageSentinel.Interop.NativeConstants;
 namespace ImageSentinel.Interop;
 
 /// <summary>Looks at one packet before it is kept: may change its bytes, and says how many of them remain (0: none of it).</summary>
-public delegate int PacketEdit(ushort etherType, Span<byte> packet);
+/// <param name="etherType">The link layer's protocol number.</param>
+/// <param name="interfaceIndex">Where it was seen.</param>
+/// <param name="packet">From the network header on.</param>
+/// <param name="note">A byte of the caller's, kept with the packet.</param>
+public delegate int PacketEdit(ushort etherType, int interfaceIndex, Span<byte> packet, out byte note);
 
 /// <summary>Reads a packet socket in batches, one system call for many packets.</summary>
 /// <remarks>Owns the native memory the kernel writes into, not the socket. One thread.</remarks>
@@ -87,7 +91,7 @@ public sealed unsafe class PacketReader : IDisposable
     }
 
     /// <summary>Writes the packets of the last <see cref="Receive"/>, each behind its length (u32) and eight bytes: direction
-    /// (u8), zero, link-layer protocol (u16), interface index (u32); little endian.</summary>
+    /// (u8), the edit's note (u8), link-layer protocol (u16), interface index (u32); little endian.</summary>
     /// <param name="destination">At least <see cref="LongestBatch"/> long.</param>
     /// <param name="edit">Called on each packet first.</param>
     /// <param name="packets">How many were written.</param>
@@ -101,7 +105,7 @@ public sealed unsafe class PacketReader : IDisposable
         {
             ushort etherType = BinaryPrimitives.ReverseEndianness(_sources[i].sll_protocol);
             var packet = new Span<byte>(_memory + ((long)i * _slotSize), (int)Math.Min(_headers[i].msg_len, (uint)_slotSize));
-            int keep = edit(etherType, packet);
+            int keep = edit(etherType, _sources[i].sll_ifindex, packet, out byte note);
             if (keep <= 0)
             {
                 continue;
@@ -110,7 +114,7 @@ public sealed unsafe class PacketReader : IDisposable
             Span<byte> frame = destination[at..];
             BinaryPrimitives.WriteInt32LittleEndian(frame, keep + 8);
             frame[4] = _sources[i].sll_pkttype;
-            frame[5] = 0;
+            frame[5] = note;
             BinaryPrimitives.WriteUInt16LittleEndian(frame[6..], etherType);
             BinaryPrimitives.WriteInt32LittleEndian(frame[8..], _sources[i].sll_ifindex);
             packet[..keep].CopyTo(frame[FrameHeader..]);

@@ -50,7 +50,6 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         _baselineStore = new BaselineStore(options.StateDirectory, loggers.CreateLogger<BaselineStore>());
         _baseline = _baselineStore.Load(options.Baseline, DateTimeOffset.UtcNow);
         _logger = loggers.CreateLogger<AgentPipeline>();
-        WarnOfNames(options);
         _core = CoreFactory.Create(options, _baseline, Emit, _lookups.Ask);
         _thread = new PipelineThread(_queue, _core.Processor, OnFact);
         _engines = new EngineWatch(options.Engines, OnEngine);
@@ -238,17 +237,4 @@ internal sealed partial class AgentPipeline : IAgentPipeline
     // What makes a new coverage worth telling: a state, a reason or a loss; not a counter of records read.
     private static string HealthOf(V1.Coverage coverage)
         => string.Join('|', coverage.Sensors.Select(static s => $"{s.Sensor}{s.State}{s.Reason}{s.LostInKernel}{s.Dropped}"));
-
-    // Names on the wire are not read yet: an entry that silently never matches would be worse than a line at start.
-    private void WarnOfNames(AgentOptions options)
-    {
-        string[] names = [.. options.Policy.AllowedDestinations.Where(static a => a.To.Network is null).Select(static a => a.To.ToString())];
-        if (names.Length > 0)
-        {
-            NamesNotMatched(string.Join(", ", names));
-        }
-    }
-
-    [LoggerMessage(3201, LogLevel.Warning, "policy.allowed_destinations: names are not matched by this version, only addresses and networks are: {Names}")]
-    private partial void NamesNotMatched(string names);
 }

@@ -43,6 +43,8 @@ internal sealed partial class BaselineStore : IDisposable
         Execute("CREATE TABLE IF NOT EXISTS seen (address BLOB NOT NULL, port INTEGER NOT NULL, protocol INTEGER NOT NULL,"
             + " first_seen INTEGER NOT NULL, on_trial INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (address, port, protocol)) WITHOUT ROWID");
         AddTrialColumn();
+        Execute("CREATE TABLE IF NOT EXISTS names (name TEXT NOT NULL, port INTEGER NOT NULL, protocol INTEGER NOT NULL,"
+            + " first_seen INTEGER NOT NULL, PRIMARY KEY (name, port, protocol)) WITHOUT ROWID");
         Execute("CREATE TABLE IF NOT EXISTS approved (destination TEXT PRIMARY KEY, reason TEXT NOT NULL, time INTEGER NOT NULL)");
         _thread = new Thread(WriteLearned) { IsBackground = true, Name = "is-baseline" };
     }
@@ -69,6 +71,15 @@ internal sealed partial class BaselineStore : IDisposable
             }
         }
 
+        using (SqliteCommand command = Command("SELECT name, port, protocol, first_seen FROM names"))
+        using (SqliteDataReader rows = command.ExecuteReader())
+        {
+            while (rows.Read())
+            {
+                baseline.Names.Restore(rows.GetString(0), (ushort)rows.GetInt32(1), (EgressProtocol)rows.GetInt32(2), (uint)rows.GetInt64(3));
+            }
+        }
+
         using (SqliteCommand command = Command("SELECT destination, reason FROM approved"))
         using (SqliteDataReader rows = command.ExecuteReader())
         {
@@ -82,6 +93,7 @@ internal sealed partial class BaselineStore : IDisposable
         }
 
         baseline.Learned = (destination, seconds, onTrial) => _ = _learned.IsAddingCompleted || _learned.TryAdd(new Lesson(destination, seconds, onTrial));
+        baseline.Names.Learned = OnNameLearned;
         baseline.Approved = OnApproved;
         baseline.Forgotten = OnForgotten;
         _thread.Start();
@@ -111,10 +123,34 @@ internal sealed partial class BaselineStore : IDisposable
         }
     }
 
+    // Names are few and come seldom: each is written by itself.
+    private void OnNameLearned(string name, ushort port, EgressProtocol protocol, uint seconds)
+    {
+        lock (_lock)
+        {
+            using SqliteCommand command = Command("INSERT OR IGNORE INTO names VALUES ($n, $p, $t, $s)");
+            _ = command.Parameters.AddWithValue("$n", name);
+            _ = command.Parameters.AddWithValue("$p", (int)port);
+            _ = command.Parameters.AddWithValue("$t", (int)protocol);
+            _ = command.Parameters.AddWithValue("$s", (long)seconds);
+            Try(command);
+        }
+    }
+
     private void OnForgotten(CorePattern pattern)
     {
         lock (_lock)
         {
+            if (pattern.Name.Length > 0)
+            {
+                using SqliteCommand names = Command("DELETE FROM names WHERE (name = $n OR ($b AND name LIKE '%.' || $n)) AND ($p = 0 OR port = $p) AND ($t = 0 OR protocol = $t)");
+                _ = names.Parameters.AddWithValue("$n", pattern.Name);
+                _ = names.Parameters.AddWithValue("$b", pattern.Below);
+                _ = names.Parameters.AddWithValue("$p", (int)pattern.Port);
+                _ = names.Parameters.AddWithValue("$t", (int)pattern.Protocol);
+                Try(names);
+            }
+
             using SqliteCommand approved = Command("DELETE FROM approved WHERE destination = $d");
             _ = approved.Parameters.AddWithValue("$d", pattern.Text);
             Try(approved);

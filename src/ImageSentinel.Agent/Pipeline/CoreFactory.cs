@@ -4,6 +4,7 @@ using ImageSentinel.Detection;
 using ImageSentinel.Detection.Baseline;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Sensors.Stream;
+using AllowedDestination = ImageSentinel.Agent.Options.AllowedDestination;
 using CoreDestination = ImageSentinel.Detection.Baseline.AllowedDestination;
 using CorePattern = ImageSentinel.Detection.Baseline.DestinationPattern;
 using CoreTrusted = ImageSentinel.Detection.Model.TrustedClient;
@@ -36,11 +37,11 @@ internal static class CoreFactory
         policy.RegistryAllowList,
         policy.NewImageThreshold,
         policy.TimeWindow.Ticks * 100,
-        [.. policy.AllowedDestinations.Where(static a => a.To.Network is not null).Select(static a => new CoreDestination(
-            new CorePattern(RangeOf(a.To.Network!.Value), a.Port ?? 0, ProtocolOf(a.Protocol), a.To.ToString()),
-            "configured",
-            a.Reason,
-            a.Expires))]);
+        [.. policy.AllowedDestinations.Select(static a => new CoreDestination(PatternOf(a), "configured", a.Reason, a.Expires))]);
+
+    private static CorePattern PatternOf(AllowedDestination allowed) => allowed.To.Network is { } network
+        ? new CorePattern(RangeOf(network), allowed.Port ?? 0, ProtocolOf(allowed.Protocol), allowed.To.ToString())
+        : CorePattern.OfName(allowed.To.Name ?? "", allowed.To.IsSuffix, allowed.Port ?? 0, ProtocolOf(allowed.Protocol), allowed.To.ToString());
 
     private static EgressProtocol ProtocolOf(string? protocol) => protocol switch
     {

@@ -85,7 +85,7 @@ internal sealed class PipelineState(
     private static DestinationPattern Check(string destination)
         => DestinationPattern.TryParse(destination, out DestinationPattern? pattern)
             ? pattern!
-            : throw new FormatException($"\"{destination}\" is not a destination; write 203.0.113.66, 203.0.113.0/24, 203.0.113.66:443/tcp or [2001:db8::1]:443");
+            : throw new FormatException($"\"{destination}\" is not a destination; write 203.0.113.66, 203.0.113.0/24, 203.0.113.66:443/tcp, [2001:db8::1]:443, mirror.corp.example or *.corp.example");
 
     private T OnPipeline<T>(Func<T> ask)
     {

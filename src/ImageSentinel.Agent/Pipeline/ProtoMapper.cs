@@ -120,22 +120,27 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
         return message;
     }
 
-    private V1.Egress Egress(Builds.Egress egress) => new()
+    private V1.Egress Egress(Builds.Egress egress)
     {
-        Address = egress.Destination.Address.ToString(),
-        Port = egress.Destination.Port,
-        Protocol = (V1.EgressProtocol)egress.Destination.Protocol,
-        Outcome = (V1.EgressOutcome)egress.Outcome,
-        Path = (V1.EgressPath)egress.Path,
-        Novelty = (V1.Novelty)egress.Novelty,
-        Process = egress.Process is { } process ? Process(process) : null,
-        BytesSent = egress.BytesSent,
-        BytesReceived = egress.BytesReceived,
-        StartTime = Time(egress.First),
-        Attempts = (uint)egress.Attempts,
-        Reason = egress.Reason,
-        Errno = (uint)egress.Errno,
-    };
+        var message = new V1.Egress
+        {
+            Address = egress.Destination.Address.ToString(),
+            Port = egress.Destination.Port,
+            Protocol = (V1.EgressProtocol)egress.Destination.Protocol,
+            Outcome = (V1.EgressOutcome)egress.Outcome,
+            Path = (V1.EgressPath)egress.Path,
+            Novelty = (V1.Novelty)egress.Novelty,
+            Process = egress.Process is { } process ? Process(process) : null,
+            BytesSent = egress.BytesSent,
+            BytesReceived = egress.BytesReceived,
+            StartTime = Time(egress.First),
+            Attempts = (uint)egress.Attempts,
+            Reason = egress.Reason,
+            Errno = (uint)egress.Errno,
+        };
+        message.Names.AddRange(egress.Names.Select(static n => new V1.EgressName { Name = n.Name, Source = n.Source.ToString().ToLowerInvariant() }));
+        return message;
+    }
 
     private V1.BuildClient Client(Clients.BuildClient client) => new()
     {

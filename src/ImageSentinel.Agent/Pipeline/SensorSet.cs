@@ -5,6 +5,7 @@ using ImageSentinel.Sensors.Audit;
 using ImageSentinel.Sensors.Conntrack;
 using ImageSentinel.Sensors.Fanotify;
 using ImageSentinel.Sensors.Lookups;
+using ImageSentinel.Sensors.Packets;
 using ImageSentinel.Sensors.Processes;
 using ImageSentinel.Sensors.Reading;
 using ImageSentinel.Sensors.SelfTesting;
@@ -36,6 +37,7 @@ internal sealed class SensorSet : IAsyncDisposable
         Processes = Add(options.Processes, "processes", () => new ProcessConnectorSensor(OnNotice));
         Audit = Add(options.Audit, "audit", () => new AuditSensor(audit, OnNotice));
         Layers = Add(options.Fanotify, "fanotify", () => new LayerSensor(new LayerSensorOptions(), OnNotice));
+        Names = Add(options.Names, "names", () => new NamesSensor(OnNotice));
         Conntrack = Add(options.Conntrack, "conntrack", () => new ConntrackSensor(OnNotice));
     }
 
@@ -46,6 +48,8 @@ internal sealed class SensorSet : IAsyncDisposable
     public LayerSensor? Layers { get; }
 
     public ConntrackSensor? Conntrack { get; }
+
+    public NamesSensor? Names { get; }
 
     public IReadOnlyList<ISensor> Sensors => _sensors;
 

@@ -24,6 +24,9 @@ public sealed class DestinationBaseline(BaselineMode mode)
     /// <remarks>Who can ask for a build can start a container: it must not prepare the build's destination a minute before.</remarks>
     public static readonly TimeSpan TrialPeriod = TimeSpan.FromHours(24);
 
+    private static readonly NetAddress Loopback4 = NetAddress.FromIPv4(0x7F00_0001);
+    private static readonly NetAddress Loopback6 = new(0, 1);
+
     private readonly List<AllowedDestination> _allowed = [];
     private readonly HashSet<NetAddress> _resolvers = [];
     private readonly HashSet<NetAddress> _own = [];
@@ -58,6 +61,13 @@ public sealed class DestinationBaseline(BaselineMode mode)
 
     public void KnowOwnAddress(NetAddress address) => _own.Add(address);
 
+    /// <summary>Addresses of this host, loopback first.</summary>
+    public IEnumerable<NetAddress> OwnAddresses => _own.Prepend(Loopback6).Prepend(Loopback4);
+
+    public bool IsOwnAddress(NetAddress address) => _own.Contains(address);
+
+    public bool IsResolver(NetAddress address) => _resolvers.Contains(address);
+
     /// <summary>True for what is never a destination: this host, its links, its neighbours' chatter, no address at all.</summary>
     public bool IsNoise(Destination destination, out string reason)
     {
@@ -75,14 +85,27 @@ public sealed class DestinationBaseline(BaselineMode mode)
         return reason.Length > 0;
     }
 
-    public Judgement Judge(Destination destination, DateTimeOffset now)
+    /// <summary>True when a name could make a destination known.</summary>
+    public bool KnowsNames => Names.Count > 0 || _allowed.Exists(static a => a.Pattern.Name.Length > 0);
+
+    /// <summary>Names that were reached before.</summary>
+    public KnownNames Names { get; } = new();
+
+    /// <param name="destination">Where something went.</param>
+    /// <param name="now">For entries that expire.</param>
+    /// <param name="names">Names that a configured resolver itself gave the asker for this address; nobody else's word.</param>
+    public Judgement Judge(Destination destination, DateTimeOffset now, IReadOnlyList<string>? names = null)
     {
+        names ??= [];
         foreach (AllowedDestination allowed in _allowed)
         {
-            if (allowed.Pattern.Matches(destination) && (allowed.Expires is null || now < allowed.Expires))
+            string name = "";
+            if ((allowed.Pattern.Matches(destination) || allowed.Pattern.MatchesName(names, destination, out name))
+                && (allowed.Expires is null || now < allowed.Expires))
             {
                 string why = allowed.Reason.Length > 0 ? $": {allowed.Reason}" : "";
-                return new Judgement(Novelty.Known, $"{allowed.Source} as {allowed.Pattern.Text}{why}", true);
+                string by = name.Length > 0 && name != allowed.Pattern.Text ? $" by its name {name}" : "";
+                return new Judgement(Novelty.Known, $"{allowed.Source} as {allowed.Pattern.Text}{by}{why}", true);
             }
         }
 
@@ -93,6 +116,11 @@ public sealed class DestinationBaseline(BaselineMode mode)
 
         string since = string.Create(CultureInfo.InvariantCulture, $"{Mode.LearningSince:yyyy-MM-dd HH:mm}Z");
         bool found = Seen.TryFind(destination, out SeenDestination seen, out bool addressKnown);
+        if ((!found || seen.OnTrial) && Names.Find(names, destination) is { } known)
+        {
+            return new Judgement(Novelty.Known, $"a new address of {known}, a name reached before on this port", true);
+        }
+
         if (found && seen.OnTrial && !IsLearning(now) && now - DateTimeOffset.FromUnixTimeSeconds(seen.FirstSeen) < TrialPeriod)
         {
             return new Judgement(
@@ -120,7 +148,17 @@ public sealed class DestinationBaseline(BaselineMode mode)
     }
 
     /// <summary>Remembers a destination of the host's ordinary traffic, or of a build that may teach.</summary>
-    public void Learn(Destination destination, Stamp at) => Learn(destination, at, onTrial: false);
+    /// <param name="destination">Where something went.</param>
+    /// <param name="at">When.</param>
+    /// <param name="names">Names that a configured resolver gave for it.</param>
+    public void Learn(Destination destination, Stamp at, IReadOnlyList<string>? names = null)
+    {
+        Learn(destination, at, onTrial: false);
+        foreach (string name in names ?? [])
+        {
+            Names.Learn(name, destination, Seconds(at));
+        }
+    }
 
     /// <summary>Remembers a destination of an ordinary container: on trial once the host enforces.</summary>
     public void LearnFromContainer(Destination destination, Stamp at) => Learn(destination, at, onTrial: !IsLearning(at.Time));
@@ -132,12 +170,14 @@ public sealed class DestinationBaseline(BaselineMode mode)
             return;
         }
 
-        uint seconds = (uint)Math.Clamp(at.Wall / Stamp.Second, 0, uint.MaxValue);
+        uint seconds = Seconds(at);
         if (Seen.Add(destination, seconds, onTrial))
         {
             Learned?.Invoke(destination, seconds, onTrial);
         }
     }
+
+    private static uint Seconds(Stamp at) => (uint)Math.Clamp(at.Wall / Stamp.Second, 0, uint.MaxValue);
 
     public void Approve(DestinationPattern pattern, string reason)
     {
@@ -151,7 +191,7 @@ public sealed class DestinationBaseline(BaselineMode mode)
     public int Forget(DestinationPattern pattern)
     {
         int removed = _allowed.RemoveAll(a => a.Source == "approved" && a.Pattern.Text == pattern.Text);
-        removed += Seen.Remove(pattern.Matches);
+        removed += pattern.Name.Length > 0 ? Names.Forget(pattern.Covers) : Seen.Remove(pattern.Matches);
         Forgotten?.Invoke(pattern);
         return removed;
     }

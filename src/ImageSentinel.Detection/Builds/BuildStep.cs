@@ -65,6 +65,16 @@ public sealed class BuildStep(string id, int engine, Stamp started)
     /// <summary>Classic, buildah: wait(2) status and end of the runtime's child that ended last.</summary>
     internal (int Status, Stamp At)? LastChild { get; set; }
 
+    /// <summary>Addresses of the step's own network namespace, once proven.</summary>
+    internal List<NetAddress> Addresses { get; } = [];
+
+    /// <summary>A process of the step whose namespace can be read; 0 while none was met.</summary>
+    internal int NetworkPid { get; set; }
+
+    internal int NetworkAsks { get; set; }
+
+    internal bool NetworkAsked { get; set; }
+
     public IEnumerable<Egress> Egress => _egress.Values;
 
     public int EgressBeyond { get; internal set; }

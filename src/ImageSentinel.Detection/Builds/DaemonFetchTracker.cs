@@ -3,6 +3,7 @@ using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
 using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Names;
 using ImageSentinel.Detection.Processes;
 
 namespace ImageSentinel.Detection.Builds;
@@ -13,7 +14,7 @@ namespace ImageSentinel.Detection.Builds;
 /// build. What does: the address in an ADD or FROM line, git among the engine's children, or nothing else being there.
 /// What no build explains within <see cref="Patience"/> is the host's ordinary traffic.
 /// </remarks>
-internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, NeverSeenEgressDetector detector)
+internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, NeverSeenEgressDetector detector, NameTracker names)
 {
     private const long Patience = 4 * Stamp.Second;
     private const long Lead = 3 * Stamp.Second;
@@ -62,7 +63,7 @@ internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, 
             else if (final)
             {
                 _waiting.RemoveAt(i);
-                state.Baseline.Learn(fetch.Destination, at);
+                state.Baseline.Learn(fetch.Destination, at, names.OfHost(fetch.Destination.Address, at));
             }
         }
     }
@@ -118,7 +119,8 @@ internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, 
         }
 
         build.Add(fetch);
-        Judgement judgement = state.Baseline.Judge(fetch.Egress.Destination, at.Time);
+        IReadOnlyList<string> proven = names.OfHost(fetch.Egress, at);
+        Judgement judgement = state.Baseline.Judge(fetch.Egress.Destination, at.Time, proven);
         fetch.Egress.Novelty = judgement.Novelty;
         fetch.Egress.Reason = judgement.Reason;
 
@@ -130,7 +132,7 @@ internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, 
 
         if (state.Baseline.IsLearning(at.Time) && (state.Policy.TrustedClients.Count == 0 || Trust.IsTrusted(build, state)))
         {
-            state.Baseline.Learn(fetch.Egress.Destination, at);
+            state.Baseline.Learn(fetch.Egress.Destination, at, proven);
         }
 
         build.Dirty = true;

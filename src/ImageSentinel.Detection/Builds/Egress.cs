@@ -1,11 +1,17 @@
+using ImageSentinel.Detection.Events;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Processes;
+using ImageSentinel.Detection.Text;
 
 namespace ImageSentinel.Detection.Builds;
 
 /// <summary>All attempts of one step (or daemon fetch) to one destination, folded into one entry.</summary>
 public sealed class Egress(Destination destination, Stamp first)
 {
+    private const int MaximumNames = 8;
+
+    private readonly List<EgressName> _names = [];
+
     public Destination Destination { get; internal set; } = destination;
 
     public Stamp First { get; } = first;
@@ -31,8 +37,28 @@ public sealed class Egress(Destination destination, Stamp first)
 
     public ulong BytesReceived { get; internal set; }
 
+    /// <summary>Names that stand for this destination, as the step's own packets say; first seen first.</summary>
+    public IReadOnlyList<EgressName> Names => _names;
+
+    /// <summary>Where it went, with the names seen for it: <c>203.0.113.66:80/tcp (evil.example)</c>.</summary>
+    public string Label => _names.Count == 0
+        ? Destination.ToString()
+        : $"{Destination} ({string.Join(", ", _names.Select(static n => SafeText.Display(n.Name, 120)).Distinct().Take(3))})";
+
     /// <summary>True while only an address was set on a datagram socket: not egress until a packet is seen.</summary>
     public bool AddressOnly { get; internal set; }
+
+    /// <returns>True when the name is new to this destination.</returns>
+    internal bool Add(EgressName name)
+    {
+        if (_names.Count >= MaximumNames || _names.Contains(name))
+        {
+            return false;
+        }
+
+        _names.Add(name);
+        return true;
+    }
 
     internal void Add(EgressOutcome outcome, int errno, Stamp at)
     {
@@ -66,3 +92,6 @@ public sealed class Egress(Destination destination, Stamp first)
         _ => 0,
     };
 }
+
+/// <summary>A name for a destination, and whose word it is.</summary>
+public readonly record struct EgressName(string Name, NameSource Source);

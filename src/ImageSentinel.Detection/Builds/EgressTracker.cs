@@ -2,12 +2,19 @@ using ImageSentinel.Detection.Baseline;
 using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
 using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Names;
 using ImageSentinel.Detection.Processes;
 
 namespace ImageSentinel.Detection.Builds;
 
 /// <summary>Ties egress attempts to steps by the caller's lineage, judges them, and lets ordinary traffic teach the baseline.</summary>
-internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector detector, EgressBehaviourDetector behaviour, DaemonFetchTracker fetches)
+internal sealed class EgressTracker(
+    CoreState state,
+    NeverSeenEgressDetector detector,
+    EgressBehaviourDetector behaviour,
+    DaemonFetchTracker fetches,
+    NameTracker names,
+    StepAddresses addresses)
 {
     private const int MaximumPending = 64;
 
@@ -17,7 +24,11 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
     // While the agent starts, a record may come before the process table is read: whose it is, is not known yet.
     private const int MaximumEarly = 4096;
 
+    /// <summary>How long a destination that a name may explain waits for the proof of whose address asked.</summary>
+    private const long NamePatience = 400 * Stamp.Millisecond;
+
     private readonly List<(BuildStep Step, Egress Egress)> _addressOnly = [];
+    private readonly List<(BuildStep Step, Egress Egress, Stamp Since)> _unnamed = [];
     private readonly List<(ProcessNode Node, PendingEgress Attempt)> _early = [];
     private readonly OpenConnects _open = new();
 
@@ -44,7 +55,7 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
         }
         else if (!e.AddressOnly)
         {
-            state.Baseline.Learn(e.Destination, e.At);
+            state.Baseline.Learn(e.Destination, e.At, names.OfHost(e.Destination.Address, e.At));
         }
     }
 
@@ -63,6 +74,11 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
         if (e.Ended)
         {
             return;
+        }
+
+        if (addresses.StepAt(e.Source, e.At) is null)
+        {
+            addresses.Unowned(e.Source, e.Destination, e.At);
         }
 
         _flowsProven |= e.Destination == _lastStepDestination;
@@ -97,6 +113,11 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
     /// <summary>A container turned out to be a step, or not: what it tried before is now judged or learned.</summary>
     public void Settle(ContainerScope scope, Stamp at)
     {
+        if (scope is { Step: { } known, LastPid: > 0 })
+        {
+            addresses.Met(known, scope.LastPid);
+        }
+
         foreach (PendingEgress pending in scope.Pending)
         {
             if (scope.Step is { } step)
@@ -124,9 +145,58 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
         }
     }
 
+    /// <summary>A step's address became known: names seen for it belong to what it did.</summary>
+    public void Located(BuildStep step, Stamp at)
+    {
+        for (int i = _unnamed.Count - 1; i >= 0; i--)
+        {
+            if (ReferenceEquals(_unnamed[i].Step, step))
+            {
+                Egress egress = _unnamed[i].Egress;
+                _unnamed.RemoveAt(i);
+                Judge(step, egress, at, final: true);
+            }
+        }
+
+        foreach (Egress egress in step.Egress)
+        {
+            int before = egress.Names.Count;
+            _ = names.Join(step, egress, at);
+            if (egress.Names.Count != before)
+            {
+                Retell(step, at);
+            }
+        }
+    }
+
+    /// <summary>A destination got a name after it was judged.</summary>
+    public void Named(BuildStep step, Egress egress, EgressName name, Stamp at) => Retell(step, at);
+
+    private void Retell(BuildStep step, Stamp at)
+    {
+        if (step.Build is { } build)
+        {
+            Changed(build, at);
+        }
+    }
+
+    private void OnUnnamed(Stamp at)
+    {
+        for (int i = _unnamed.Count - 1; i >= 0; i--)
+        {
+            (BuildStep step, Egress egress, Stamp since) = _unnamed[i];
+            if (at.Since(since) > NamePatience)
+            {
+                _unnamed.RemoveAt(i);
+                Judge(step, egress, at, final: true);
+            }
+        }
+    }
+
     public void OnTick(Stamp at)
     {
         _open.OnTick(at);
+        OnUnnamed(at);
         if (_addressOnly.Count == 0)
         {
             return;
@@ -182,7 +252,7 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
                 fetches.On(engine.Engine, attempt, at);
                 break;
             case null when !attempt.AddressOnly:
-                state.Baseline.Learn(attempt.Destination, at);
+                state.Baseline.Learn(attempt.Destination, at, names.OfHost(attempt.Destination.Address, at));
                 break;
         }
     }
@@ -239,6 +309,8 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
             return;
         }
 
+        addresses.Attempted(step, attempt.Destination, at);
+
         if (attempt.AddressOnly && (first || egress.AddressOnly))
         {
             if (first)
@@ -276,25 +348,41 @@ internal sealed class EgressTracker(CoreState state, NeverSeenEgressDetector det
         BuildRegistry.Touch(build, at);
     }
 
-    private void Judge(BuildStep step, Egress egress, Stamp at)
+    private void Judge(BuildStep step, Egress egress, Stamp at, bool final = false)
     {
-        if (step.Build is not { } build)
+        if (step.Build is not { } build || (final && egress.Novelty != Novelty.None))
         {
             return;
         }
 
-        Judgement judgement = state.Baseline.Judge(egress.Destination, at.Time);
+        IReadOnlyList<string> proven = names.Join(step, egress, at);
+        Judgement judgement = state.Baseline.Judge(egress.Destination, at.Time, proven);
+        if (!final && judgement.Novelty != Novelty.Known && MayBeNamed(step))
+        {
+            if (!_unnamed.Exists(u => ReferenceEquals(u.Egress, egress)))
+            {
+                _unnamed.Add((step, egress, at));
+            }
+
+            return;
+        }
+
         egress.Novelty = judgement.Novelty;
         egress.Reason = judgement.Reason;
         detector.Judge(step, egress, judgement.AddressKnown, at);
         behaviour.Judge(step, egress, at);
         if (state.Baseline.IsLearning(at.Time) && MayTeach(build))
         {
-            state.Baseline.Learn(egress.Destination, at);
+            state.Baseline.Learn(egress.Destination, at, proven);
         }
 
         BuildRegistry.Touch(build, at);
     }
+
+    // Whose the packets are is not proven yet, and a name could make this known: a moment decides.
+    private bool MayBeNamed(BuildStep step)
+        => state.Baseline.KnowsNames && step.Addresses.Count == 0 && step.Network is not (StepNetwork.Host or StepNetwork.Isolated)
+        && state.Sensors.TryGetValue("names", out SensorFact? sensor) && sensor.Health == "active";
 
     // While it learns, a host believes its own builds; where the operator named who may build, only theirs.
     private bool MayTeach(Build build) => state.Policy.TrustedClients.Count == 0 || Clients.Trust.IsTrusted(build, state);

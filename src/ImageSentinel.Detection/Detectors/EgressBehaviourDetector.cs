@@ -32,7 +32,7 @@ internal sealed class EgressBehaviourDetector(FindingBook book)
         if (IsMetadataService(egress.Destination.Address))
         {
             Tell(build, step, DetectorDefinition.MetadataService, Severity.High, egress,
-                $"{Name(step)} reached for the cloud metadata service at {egress.Destination}: it hands out credentials.", at);
+                $"{Name(step)} reached for the cloud metadata service at {egress.Label}: it hands out credentials.", at);
         }
 
         string path = egress.Path switch
@@ -46,7 +46,7 @@ internal sealed class EgressBehaviourDetector(FindingBook book)
         if (path.Length > 0)
         {
             Severity severity = egress.Path == EgressPath.Syscall32 ? Severity.Medium : Severity.High;
-            Tell(build, step, DetectorDefinition.UnusualEgressPath, severity, egress, $"{Name(step)} reached {egress.Destination} by {path}.", at);
+            Tell(build, step, DetectorDefinition.UnusualEgressPath, severity, egress, $"{Name(step)} reached {egress.Label} by {path}.", at);
         }
 
         JudgeFanOut(build, step, egress, at);

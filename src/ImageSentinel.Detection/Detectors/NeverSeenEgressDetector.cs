@@ -62,7 +62,7 @@ internal sealed class NeverSeenEgressDetector(CoreState state, FindingBook book)
             _ => "base image",
         };
         string source = fetch.What.Length > 0 ? $" {SafeText.Display(Redactor.Redact(fetch.What), 160)}" : "";
-        return $"daemon fetch: {what}{source} → {fetch.Egress.Destination}, {OutcomeText(fetch.Egress)}; {fetch.Egress.Reason}";
+        return $"daemon fetch: {what}{source} → {fetch.Egress.Label}, {OutcomeText(fetch.Egress)}; {fetch.Egress.Reason}";
     }
 
     /// <summary>The outcome or the image became known: the same finding, told more fully.</summary>
@@ -92,12 +92,12 @@ internal sealed class NeverSeenEgressDetector(CoreState state, FindingBook book)
 
         int more = build.Fetches.Count(static f => f.Egress.Novelty is Novelty.NeverSeen or Novelty.Learning) + build.Steps.SelectMany(static s => s.Egress).Count(static e => e.Novelty is Novelty.NeverSeen or Novelty.Learning) - 1;
         string others = more > 0 ? string.Create(CultureInfo.InvariantCulture, $" (and {more} more)") : "";
-        return $"{StepName(finding.Step!)} of {BuildName(build)} reached {egress.Destination}{others}, {OutcomeText(egress)}; "
+        return $"{StepName(finding.Step!)} of {BuildName(build)} reached {egress.Label}{others}, {OutcomeText(egress)}; "
             + $"{egress.Reason}. Process: {ProcessText(egress.Process)}. {ClientText(build)}";
     }
 
     private static string Sentence(BuildStep step, Egress egress)
-        => $"{StepName(step)}: {ProcessText(egress.Process)} → {egress.Destination}, {OutcomeText(egress)}; {egress.Reason}";
+        => $"{StepName(step)}: {ProcessText(egress.Process)} → {egress.Label}, {OutcomeText(egress)}; {egress.Reason}";
 
     private static string StepName(BuildStep step)
     {

@@ -184,7 +184,7 @@ public readonly ref struct LossNoticed
 {
     public required Stamp At { get; init; }
 
-    /// <summary>"audit", "processes", "fanotify", "conntrack".</summary>
+    /// <summary>"audit", "processes", "fanotify", "conntrack", "names".</summary>
     public required string Sensor { get; init; }
 
     /// <summary>How many; -1 when the kernel did not say.</summary>
@@ -213,6 +213,14 @@ public interface IDomainEvents
     void On(in EngineFileChanged e);
 
     void On(in LossNoticed e);
+
+    void On(in NameAsked e);
+
+    void On(in NameResolved e);
+
+    void On(in ServerNameSeen e);
+
+    void On(in ApiRequestSeen e);
 
     void OnFact(Stamp at, Fact fact);
 

@@ -22,6 +22,7 @@ namespace ImageSentinel.Detection.Model;
 [JsonDerivedType(typeof(TamperFact), "tamper")]
 [JsonDerivedType(typeof(ReadyFact), "ready")]
 [JsonDerivedType(typeof(StoreImageFact), "storeimage")]
+[JsonDerivedType(typeof(ProcessNetworkFact), "processnetwork")]
 public abstract record Fact;
 
 /// <summary>What the host is: read at start, and again when an address or resolver changes.</summary>
@@ -177,3 +178,9 @@ public sealed record BaselineFact(bool Approve, string Destination, string Reaso
 /// <summary>The agent is ready: every sensor that can read is reading. <paramref name="Restarted"/>: an earlier agent
 /// did not stop in order.</summary>
 public sealed record ReadyFact(bool Restarted, bool Tampered, string Note) : Fact;
+
+/// <summary>The addresses of a process's network namespace.</summary>
+/// <param name="StartBoot">The process's start on the boot clock; 0 when it was already gone, and then nothing else is known.</param>
+/// <param name="Addresses">Without loopback and link-local ones.</param>
+/// <param name="Host">The namespace is the host's own.</param>
+public sealed record ProcessNetworkFact(int Pid, long StartBoot, IReadOnlyList<string> Addresses, bool Host) : Fact;

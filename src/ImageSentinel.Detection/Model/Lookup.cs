@@ -30,3 +30,6 @@ public sealed record ClientDockerfileLookup(int Engine, int Pid, string Path) : 
 
 /// <summary>Read a process and its ancestors. Answers: <see cref="ProcessFact"/>.</summary>
 public sealed record ProcessLookup(int Pid) : Lookup;
+
+/// <summary>Read the addresses of a process's network namespace. Answer, always: <see cref="ProcessNetworkFact"/>.</summary>
+public sealed record ProcessNetworkLookup(int Pid) : Lookup;

@@ -30,6 +30,9 @@ public sealed class ContainerScope(int engine, string containerId) : ExecutionSc
     /// <summary>The runtime that made the container; its children are the container's first process and hooks.</summary>
     internal ProcessNode? Runtime { get; set; }
 
+    /// <summary>The process met last, for reading the namespace once it is known what the container is.</summary>
+    internal int LastPid { get; set; }
+
     /// <summary>Destinations this container was the first on the host to reach: evidence, should an image be made of it.</summary>
     internal List<Egress> NewEgress { get; } = [];
 

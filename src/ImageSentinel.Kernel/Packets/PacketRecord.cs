@@ -13,21 +13,39 @@ public enum PacketDirection : byte
     Outgoing = 4,
 }
 
+/// <summary>What the interface is to containers.</summary>
+public enum InterfaceRole : byte
+{
+    Unknown = 0,
+
+    /// <summary>Its ports are containers: what comes in here may be anything a container makes up.</summary>
+    Bridge = 1,
+
+    /// <summary>A container's end of a bridge.</summary>
+    BridgePort = 2,
+
+    /// <summary>The way out of the host, or its loopback.</summary>
+    Uplink = 3,
+}
+
 /// <summary>A captured packet as the names sensor frames it: eight bytes of our own, then the network header.</summary>
-/// <remarks>u8 direction, u8 zero, u16 link-layer protocol, u32 interface index; little endian.</remarks>
+/// <remarks>u8 direction, u8 role of the interface, u16 link-layer protocol, u32 interface index; little endian.</remarks>
 public readonly ref struct PacketRecord
 {
     public const int HeaderSize = 8;
 
-    private PacketRecord(PacketDirection direction, ushort etherType, uint interfaceIndex, ReadOnlySpan<byte> packet)
+    private PacketRecord(PacketDirection direction, InterfaceRole role, ushort etherType, uint interfaceIndex, ReadOnlySpan<byte> packet)
     {
         Direction = direction;
+        Role = role;
         EtherType = etherType;
         InterfaceIndex = interfaceIndex;
         Packet = packet;
     }
 
     public PacketDirection Direction { get; }
+
+    public InterfaceRole Role { get; }
 
     public ushort EtherType { get; }
 
@@ -43,13 +61,14 @@ public readonly ref struct PacketRecord
             return OperationStatus.NeedMoreData;
         }
 
-        if (bytes[0] > (byte)PacketDirection.Outgoing)
+        if (bytes[0] > (byte)PacketDirection.Outgoing || bytes[1] > (byte)InterfaceRole.Uplink)
         {
             return OperationStatus.InvalidData;
         }
 
         record = new PacketRecord(
             (PacketDirection)bytes[0],
+            (InterfaceRole)bytes[1],
             BinaryPrimitives.ReadUInt16LittleEndian(bytes[2..]),
             BinaryPrimitives.ReadUInt32LittleEndian(bytes[4..]),
             bytes[HeaderSize..]);

@@ -191,6 +191,7 @@ public sealed class LookupService : IDisposable
                 : null,
             ClientDockerfileLookup client => ReadClientDockerfile(client),
             StoreImageLookup image => StoreReader.Find(image),
+            ProcessNetworkLookup network => ProcessNetworkReader.Read(network.Pid),
             _ => null,
         };
         if (fact is not null)

@@ -13,6 +13,7 @@ public sealed class StreamProcessor(SentinelCore core)
     private readonly ProcessNormalizer _processes = new(core);
     private readonly FileNormalizer _files = new(core);
     private readonly ConntrackNormalizer _conntrack = new(core);
+    private readonly PacketNormalizer _packets = new(core);
 
     public SentinelCore Core => core;
 
@@ -50,6 +51,10 @@ public sealed class StreamProcessor(SentinelCore core)
             case SensorKind.Conntrack:
                 TellHole(item, at, "conntrack");
                 _conntrack.Normalize(item);
+                break;
+            case SensorKind.Packets:
+                TellHole(item, at, "names");
+                _packets.Normalize(item);
                 break;
             case SensorKind.Facts or SensorKind.SensorState:
                 fact = OnFact(item, at);

@@ -239,7 +239,6 @@ public sealed class ParserTests
     }
 
     [TestCase("")]
-    [TestCase("name.example")]
     [TestCase("203.0.113.66:")]
     [TestCase("203.0.113.66:0")]
     [TestCase("203.0.113.66:70000")]

@@ -26,6 +26,7 @@ public sealed class StreamTests
         new BaselineFact(true, "1.1.1.1", "r"),
         new ReadyFact(true, false, "n"),
         new StoreImageFact("b", "sha256:i", ["a:1"]),
+        new ProcessNetworkFact(7, 5, ["10.0.0.2"], false),
     ];
 
     private static SensorItem Item(int i, SensorKind kind = SensorKind.Files, int size = 10, long lost = 0)
