@@ -5,6 +5,7 @@ using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
+using ImageSentinel.Detection.Files;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Names;
 using ImageSentinel.Detection.Processes;
@@ -30,6 +31,7 @@ public sealed class SentinelCore : IDomainEvents
     private readonly EgressTracker _egress;
     private readonly DaemonFetchTracker _fetches;
     private readonly LossTracker _losses;
+    private readonly StepFileTracker _files;
     private readonly FindingBook _book;
     private readonly NeverSeenEgressDetector _neverSeen;
     private readonly ClientPolicyDetector _policy;
@@ -65,6 +67,10 @@ public sealed class SentinelCore : IDomainEvents
         _addresses.Claimed = _egress.Located;
         _names.Named = _egress.Named;
         _losses = new LossTracker(_state, _builds, _book);
+        _files = new StepFileTracker(_state, new DownloadedExecutableDetector(_state, _book), new PersistenceDetector(_book));
+        _buildKit.LayerKnown = _files.LayerKnown;
+        _classic.LayerKnown = _files.LayerKnown;
+        _classic.Committed = _files.Committed;
         _buildKit.Placed = _egress.Placed;
         _classic.Settled = _egress.Settle;
         _builds.Ended = OnBuildEnded;
@@ -82,6 +88,7 @@ public sealed class SentinelCore : IDomainEvents
         ProcessNode node = _state.Tree.Execute(e);
         Meet(node);
         _runtimes.OnProgram(node, e.At);
+        _files.OnProgram(node, new Stamp(e.At.Boot, e.CallWall));
     }
 
     public void On(in ProcessExited e)
@@ -153,6 +160,11 @@ public sealed class SentinelCore : IDomainEvents
 
     public void On(in EngineFileChanged e)
     {
+        if (LayerPath.TryParse(e.Path, out ReadOnlySpan<byte> layer, out ReadOnlySpan<byte> inside))
+        {
+            _files.On(e, layer, inside);
+        }
+
         DataRootEntry entry = DataRootPath.Classify(e.Path, out string id);
         bool written = (e.Change & (FileChange.Modified | FileChange.Written | FileChange.MovedIn)) != 0;
         switch (entry)
@@ -218,6 +230,9 @@ public sealed class SentinelCore : IDomainEvents
             case StoreImageFact image:
                 _daemonless.Learn(image);
                 break;
+            case LayerFileFact file:
+                _files.Learn(file, at);
+                break;
             case ContainerFact container:
                 _state.Know(container);
                 _classic.Learn(container, at);
@@ -270,6 +285,7 @@ public sealed class SentinelCore : IDomainEvents
         _classic.OnTick(at);
         _daemonless.OnTick(at);
         _egress.OnTick(at);
+        _files.OnTick(at);
         _fetches.OnTick(at);
         _arrivals.OnTick(at);
         foreach (Build build in _builds.Active)

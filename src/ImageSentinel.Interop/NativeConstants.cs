@@ -43,6 +43,7 @@ internal static class NativeConstants
     // sys/stat.h
     public const uint S_IFMT = 0xF000;
     public const uint S_IFREG = 0x8000;
+    public const uint S_PERMISSIONS = 0xFFF;
 
     // linux/fanotify.h
     public const uint FAN_CLOEXEC = 0x1;

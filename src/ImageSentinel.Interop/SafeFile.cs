@@ -104,6 +104,9 @@ public static unsafe class SafeFile
 
     /// <summary>Opens a regular file below <paramref name="root"/> for reading. The caller owns the descriptor.</summary>
     public static SafeReadStatus OpenBeneath(FileSystemAnchor root, ReadOnlySpan<byte> relative, out Descriptor? file)
+        => OpenBeneath(root, relative, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, out file);
+
+    internal static SafeReadStatus OpenBeneath(FileSystemAnchor root, ReadOnlySpan<byte> relative, int flags, out Descriptor? file)
     {
         ArgumentNullException.ThrowIfNull(root);
         file = null;
@@ -117,7 +120,7 @@ public static unsafe class SafeFile
         name[^1] = 0;
         open_how how = new()
         {
-            flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+            flags = (ulong)flags,
             resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
         };
 

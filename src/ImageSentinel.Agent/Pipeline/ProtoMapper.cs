@@ -6,6 +6,7 @@ using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Text;
 using Builds = ImageSentinel.Detection.Builds;
 using Clients = ImageSentinel.Detection.Clients;
+using Files = ImageSentinel.Detection.Files;
 using Detectors = ImageSentinel.Detection.Detectors;
 using Processes = ImageSentinel.Detection.Processes;
 
@@ -117,8 +118,30 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
         }
 
         message.Egress.AddRange(step.Egress.Where(static e => !e.AddressOnly).Select(Egress));
+        message.Files.AddRange(step.Files.Told.Select(File));
+        message.FilesWritten = (ulong)step.Files.Count;
+        message.FilesNotListed = (ulong)step.Files.NotListed;
+        message.FilesNotLookedAt = (ulong)step.Files.NotLookedAt;
         return message;
     }
+
+    private V1.FileArtifact File(Files.StepFile file) => new()
+    {
+        Path = file.Path,
+        Size = (ulong)Math.Max(0, file.Size),
+        Sha256 = file.Sha256,
+        Kind = (V1.FileKind)file.Kind,
+        Executed = file.Executed,
+        Layer = file.Layer,
+        Process = file.WrittenBy is { } writer ? Process(writer) : null,
+        Time = Time(file.First),
+        Note = file.Note,
+        Mode = file.Mode,
+        Removed = file.Removed,
+        Persistence = Files.Persistence.Word(file.Persistence),
+        From = file.From is { } from ? from.Destination.ToString() : "",
+        Indicator = file.Indicator,
+    };
 
     private V1.Egress Egress(Builds.Egress egress)
     {
@@ -207,6 +230,7 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
             Process = e.Process is { } process ? Process(process) : null,
             Egress = e.Egress is { } egress ? Egress(egress) : null,
             Client = e.Client is { } client ? Client(client) : null,
+            File = e.File is { } file ? File(file) : null,
         }));
         message.NextSteps.AddRange(NextSteps.For(finding));
         return message;

@@ -30,6 +30,9 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
     /// <summary>Raised when a step found its build: what it did before can now be judged.</summary>
     internal Action<BuildStep, Stamp>? Placed { get; set; }
 
+    /// <summary>Raised when the layer that a step writes to became known.</summary>
+    internal Action<BuildStep>? LayerKnown { get; set; }
+
     /// <summary>A runtime was started on an executor bundle.</summary>
     /// <param name="container">The container that the builder sits in; empty for an engine of this host.</param>
     public void RuntimeStarted(ProcessNode node, int engine, string stepId, string bundle, Builder builder, string container, Stamp at)
@@ -266,6 +269,7 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
         step.Instruction = fact.IsFrontend ? "frontend " + StepText.Cut(string.Join(' ', fact.Args)) : StepText.InstructionOf(fact.Args);
         step.Network = !fact.OwnNetwork ? step.BuilderContainer.Length > 0 ? StepNetwork.None : StepNetwork.Host : fact.HasNetworkHook ? StepNetwork.Bridge : StepNetwork.Isolated;
         step.Layer = fact.Layer.Length > 0 ? fact.Layer : step.Layer;
+        LayerKnown?.Invoke(step);
         if (step.Build is null)
         {
             Place(step, at);

@@ -1,3 +1,4 @@
+using ImageSentinel.Detection.Files;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Processes;
 
@@ -78,6 +79,15 @@ public sealed class BuildStep(string id, int engine, Stamp started)
     public IEnumerable<Egress> Egress => _egress.Values;
 
     public int EgressBeyond { get; internal set; }
+
+    /// <summary>What the step wrote into its layer.</summary>
+    public StepFiles Files { get; } = new();
+
+    /// <summary>Destinations of the step that were never seen before.</summary>
+    internal int NewDestinations => _egress.Values.Count(static e => e.Novelty is Novelty.NeverSeen or Novelty.Learning);
+
+    /// <summary>True once the step reached something that is not known, or not judged yet.</summary>
+    internal bool WentSomewhereNew => _egress.Values.Any(static e => e.Novelty != Novelty.Known);
 
     internal Egress? FindEgress(Destination destination) => _egress.GetValueOrDefault(destination);
 

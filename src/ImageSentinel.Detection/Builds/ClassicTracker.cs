@@ -23,6 +23,12 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
     /// <summary>Raised when it is known whether a container is a step: what it did before can now be judged.</summary>
     internal Action<ContainerScope, Stamp>? Settled { get; set; }
 
+    /// <summary>Raised when a step began: its layer is known from then on.</summary>
+    internal Action<BuildStep>? LayerKnown { get; set; }
+
+    /// <summary>Raised when a step's container was committed to an image layer of another name.</summary>
+    internal Action<BuildStep, string>? Committed { get; set; }
+
     public ContainerScope ScopeOf(int engine, string containerId, Stamp at)
     {
         if (!_scopes.TryGetValue(containerId, out ContainerScope? scope))
@@ -142,7 +148,11 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
             // The builder commits a container only when its command ended with 0.
             step.LastChild ??= (0, at);
             Close(step, at);
-            step.Layer = image.Layers.Count > 0 ? image.Layers[^1] : step.Layer;
+            if (image.Layers.Count > 0 && image.Layers[^1].Length > 0)
+            {
+                step.Layer = image.Layers[^1];
+                Committed?.Invoke(step, step.Layer);
+            }
         }
     }
 
@@ -223,6 +233,7 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
         build.Add(step);
         Number(step, build);
         _steps[fact.ContainerId] = step;
+        LayerKnown?.Invoke(step);
         return step;
     }
 

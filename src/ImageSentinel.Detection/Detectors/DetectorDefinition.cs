@@ -17,6 +17,18 @@ public sealed record DetectorDefinition(
         ["T1612"],
         ["audit", "processes"]);
 
+    public static DetectorDefinition DownloadedExecutable { get; } = new(
+        "downloaded-executable",
+        "Build step wrote a program right after it reached a destination never seen before",
+        ["T1105", "T1612"],
+        ["audit", "processes", "fanotify"]);
+
+    public static DetectorDefinition PersistenceWrite { get; } = new(
+        "persistence-write",
+        "Build step wrote what runs again by itself",
+        ["T1543", "T1053", "T1612"],
+        ["fanotify"]);
+
     public static DetectorDefinition CoverageGap { get; } = new(
         "coverage-gap",
         "Something was lost while an image was built",

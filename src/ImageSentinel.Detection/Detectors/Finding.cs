@@ -1,5 +1,6 @@
 using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Clients;
+using ImageSentinel.Detection.Files;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Processes;
 
@@ -19,7 +20,8 @@ public sealed record Evidence(
     string Summary,
     ProcessSnapshot? Process = null,
     Egress? Egress = null,
-    BuildClient? Client = null);
+    BuildClient? Client = null,
+    StepFile? File = null);
 
 /// <summary>Something worth telling. One per build and detector: what comes later updates it.</summary>
 public sealed class Finding(string uid, DetectorDefinition detector, Build? build, Stamp first)
@@ -59,6 +61,17 @@ public sealed class Finding(string uid, DetectorDefinition detector, Build? buil
     {
         _evidence.Clear();
         _evidence.Add(evidence);
+    }
+
+    /// <summary>The evidence is a list that grows and changes: told anew each time, in its own order.</summary>
+    internal void ReplaceAll(IEnumerable<Evidence> evidence)
+    {
+        _evidence.Clear();
+        EvidenceBeyond = 0;
+        foreach (Evidence one in evidence)
+        {
+            Add(one);
+        }
     }
 
     internal void Add(Evidence evidence)

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using ImageSentinel.Detection.Files;
 
 namespace ImageSentinel.Detection.Model;
 
@@ -23,6 +24,7 @@ namespace ImageSentinel.Detection.Model;
 [JsonDerivedType(typeof(ReadyFact), "ready")]
 [JsonDerivedType(typeof(StoreImageFact), "storeimage")]
 [JsonDerivedType(typeof(ProcessNetworkFact), "processnetwork")]
+[JsonDerivedType(typeof(LayerFileFact), "layerfile")]
 public abstract record Fact;
 
 /// <summary>What the host is: read at start, and again when an address or resolver changes.</summary>
@@ -151,6 +153,22 @@ public sealed record DockerfileFact(int Engine, string Origin, int ClientPid, st
 /// <param name="BuildId">The build that was asked about.</param>
 /// <param name="ImageId"><c>sha256:…</c></param>
 public sealed record StoreImageFact(string BuildId, string ImageId, IReadOnlyList<string> Names) : Fact;
+
+/// <summary>A file of a layer as it was found when the core asked.</summary>
+/// <param name="Path">Below the layer; bytes as the file system has them.</param>
+/// <param name="Size">Bytes; -1 when it could not be read.</param>
+/// <param name="Mode">Permission bits.</param>
+/// <param name="Sha256">Hexadecimal, of programs and scripts; else empty.</param>
+/// <param name="Note">What is missing and why, in fixed words; else empty.</param>
+public sealed record LayerFileFact(
+    int Engine,
+    string Layer,
+    byte[] Path,
+    long Size,
+    uint Mode,
+    FileKind Kind,
+    string Sha256,
+    string Note) : Fact;
 
 /// <summary>A sensor changed state, or is telling its totals.</summary>
 /// <param name="Health">"active", "degraded" or "off".</param>

@@ -25,6 +25,11 @@ public sealed record TagsLookup(int Engine) : Lookup;
 /// <summary>Read a file under the data root that may be a Dockerfile. Answer: <see cref="DockerfileFact"/>.</summary>
 public sealed record DockerfileLookup(int Engine, string Path) : Lookup;
 
+/// <summary>Look at a file that a step wrote: what it is, how large, its hash. Answer: <see cref="LayerFileFact"/>.</summary>
+/// <param name="Layer">Directory name of the layer.</param>
+/// <param name="Path">Below the layer, no leading slash; bytes as the file system has them.</param>
+public sealed record LayerFileLookup(int Engine, string Layer, byte[] Path) : Lookup;
+
 /// <summary>Read the Dockerfile that a client names on its command line. Answer: <see cref="DockerfileFact"/>.</summary>
 public sealed record ClientDockerfileLookup(int Engine, int Pid, string Path) : Lookup;
 

@@ -82,18 +82,25 @@ public sealed class ProcessNode
 
     public ReadOnlySpan<byte> Cwd => Current.Cwd;
 
-    public string ExeText => Encoding.UTF8.GetString(Exe);
-
-    public string CwdText => Encoding.UTF8.GetString(Cwd);
-
     private Program Current => ProgramAt(long.MaxValue);
 
     /// <summary>The program's arguments as text; lossy where they are not UTF-8.</summary>
-    public IReadOnlyList<string> ArgumentList()
+    public IReadOnlyList<string> ArgumentList() => ArgumentList(long.MaxValue);
+
+    internal IReadOnlyList<string> ArgumentList(long wall)
     {
-        ReadOnlySpan<byte> arguments = Arguments;
+        ReadOnlySpan<byte> arguments = ArgumentsAt(wall);
         return arguments.IsEmpty ? [] : Encoding.UTF8.GetString(arguments.TrimEnd((byte)0)).Split('\0');
     }
+
+    public string ExeText => ExeTextAt(long.MaxValue);
+
+    internal string ExeTextAt(long wall) => Encoding.UTF8.GetString(ProgramAt(wall).Exe);
+
+    internal string CwdTextAt(long wall) => Encoding.UTF8.GetString(ProgramAt(wall).Cwd);
+
+    /// <summary>Arguments of the program that ran at a moment, wall clock.</summary>
+    internal ReadOnlySpan<byte> ArgumentsAt(long wall) => ProgramAt(wall).Arguments;
 
     /// <param name="wall">When the program began, as the record says (tick granularity).</param>
     internal void SetProgram(long wall, ReadOnlySpan<byte> exe, ReadOnlySpan<byte> arguments, ReadOnlySpan<byte> cwd)

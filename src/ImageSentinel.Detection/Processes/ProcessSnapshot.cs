@@ -19,27 +19,30 @@ public sealed record ProcessSnapshot(
     /// <summary>Ancestors told per process, nearest first; enough for shell, sudo, sshd and its session.</summary>
     private const int MaximumAncestors = 12;
 
-    public static ProcessSnapshot Of(ProcessNode node)
+    public static ProcessSnapshot Of(ProcessNode node) => Of(node, long.MaxValue);
+
+    /// <summary>The process as it was at a moment, wall clock: with the program it ran then.</summary>
+    internal static ProcessSnapshot Of(ProcessNode node, long wall)
     {
         var ancestors = new List<ProcessSnapshot>();
         for (ProcessNode? parent = node.Parent; parent is not null && ancestors.Count < MaximumAncestors; parent = parent.Parent)
         {
-            ancestors.Add(Alone(parent, []));
+            ancestors.Add(Alone(parent, wall, []));
         }
 
-        return Alone(node, ancestors);
+        return Alone(node, wall, ancestors);
     }
 
-    private static ProcessSnapshot Alone(ProcessNode node, IReadOnlyList<ProcessSnapshot> ancestors) => new(
+    private static ProcessSnapshot Alone(ProcessNode node, long wall, IReadOnlyList<ProcessSnapshot> ancestors) => new(
         node.Key.Pid,
         node.Started,
         node.Uid,
         node.Gid,
         node.LoginUid,
         node.Session,
-        node.ExeText,
-        node.ArgumentList(),
-        node.CwdText,
+        node.ExeTextAt(wall),
+        node.ArgumentList(wall),
+        node.CwdTextAt(wall),
         node.Scope?.ContainerId ?? "",
         ancestors);
 }

@@ -27,8 +27,9 @@ public enum DirectoryInterest : byte
 
 /// <summary>Decides by path what leaves the sensor. Pure; the shape of a data root is dockerd's and BuildKit's.</summary>
 /// <remarks>
-/// Layout as dockerd 20.10 to 26.1 write it with the overlay2 driver. A path that nobody here knows is not forwarded:
-/// a package installation in a step touches tens of thousands of files, and no tracker asks for them by default.
+/// Layout as dockerd 20.10 to 26.1 write it with the overlay2 driver. A path that nobody here knows is not forwarded.
+/// Files inside layers are many (a package installation in a step touches tens of thousands): they are forwarded as they
+/// are, counted by the core, and only the telling ones are ever opened.
 /// </remarks>
 public sealed class FileInterest(bool layerFiles)
 {
@@ -67,8 +68,8 @@ public sealed class FileInterest(bool layerFiles)
                 || name.StartsWith("buildkit-mount"u8)
                 || name.StartsWith("imagesentinel-"u8), // the self-test's
             DirectoryInterest.Layers => isDirectory,
-            DirectoryInterest.BuildKitLayerTop => layerFiles || !isDirectory,
-            DirectoryInterest.LayerFiles => layerFiles,
+            DirectoryInterest.BuildKitLayerTop => !isDirectory,
+            DirectoryInterest.LayerFiles => layerFiles && !isDirectory,
             _ => false,
         };
     }

@@ -138,7 +138,7 @@ internal sealed class LayerEventResolver(
         output.Write(
             fanotifyEvent.Mask,
             fanotifyEvent.ProcessId,
-            StartTimeOf(in fanotifyEvent),
+            directory.Interest is DirectoryInterest.LayerFiles ? 0 : StartTimeOf(in fanotifyEvent),
             (byte)directory.Engine,
             directory.Path,
             name);

@@ -9,8 +9,8 @@ namespace ImageSentinel.Sensors.Fanotify;
 public sealed class LayerSensorOptions
 {
     /// <summary>Also every file inside a layer, not only what says how a build proceeds. Costs events for every file
-    /// that any step or container writes or executes.</summary>
-    public bool LayerFiles { get; set; }
+    /// that any step or container writes.</summary>
+    public bool LayerFiles { get; set; } = true;
 }
 
 /// <summary>Reads what happens below the engines' data roots from one fanotify group.</summary>
@@ -110,8 +110,7 @@ public sealed class LayerSensor : ISensor
             try
             {
                 anchor = FileSystemAnchor.Open(path);
-                ulong mask = BaseMask | (_options.LayerFiles ? FileEventMask.OpenExec : 0);
-                _group.Mark(FanotifyMark.Add | FanotifyMark.FileSystem, mask, anchor.Path);
+                _group.Mark(FanotifyMark.Add | FanotifyMark.FileSystem, BaseMask, anchor.Path);
             }
             catch (LinuxException e)
             {

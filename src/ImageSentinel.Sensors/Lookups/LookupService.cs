@@ -14,7 +14,7 @@ namespace ImageSentinel.Sensors.Lookups;
 
 /// <summary>Answers the core's questions from the engine's data root and the process file system.</summary>
 /// <remarks>
-/// Owns one thread; the core never waits for it. Everything read below a data root is opened with openat2 so that no name
+/// Owns one thread, and a second one that looks at files of layers; the core never waits for either. Everything read below a data root is opened with openat2 so that no name
 /// written there can lead out. Questions beyond <see cref="MaximumWaiting"/> are dropped and counted: an unanswered
 /// question makes a build less well described, never wrong.
 /// </remarks>
@@ -27,6 +27,7 @@ public sealed class LookupService : IDisposable
     private readonly BlockingCollection<Lookup> _questions = new(MaximumWaiting);
     private readonly ConcurrentDictionary<int, EngineFact> _engines = new();
     private readonly ISensorQueue _queue;
+    private readonly LayerFileReader _files;
     private readonly Thread _thread;
     private long _dropped;
     private volatile bool _busy;
@@ -34,19 +35,28 @@ public sealed class LookupService : IDisposable
     public LookupService(ISensorQueue queue)
     {
         _queue = queue;
+        _files = new LayerFileReader(engine => EngineOf(engine)?.DataRoot, fact => Tell(queue, fact));
         _thread = new Thread(Run) { IsBackground = true, Name = "is-lookups" };
     }
 
-    public long Dropped => Interlocked.Read(ref _dropped);
+    public long Dropped => Interlocked.Read(ref _dropped) + _files.Dropped;
 
-    public void Start() => _thread.Start();
+    public void Start()
+    {
+        _thread.Start();
+        _files.Start();
+    }
 
     public void Know(EngineFact engine) => _engines[engine.Index] = engine;
 
     /// <summary>Takes a question; never blocks.</summary>
     public void Ask(Lookup lookup)
     {
-        if (_questions.IsAddingCompleted || !_questions.TryAdd(lookup))
+        if (lookup is LayerFileLookup file)
+        {
+            _files.Ask(file);
+        }
+        else if (_questions.IsAddingCompleted || !_questions.TryAdd(lookup))
         {
             _ = Interlocked.Increment(ref _dropped);
         }
@@ -114,6 +124,7 @@ public sealed class LookupService : IDisposable
         }
 
         _questions.Dispose();
+        _files.Dispose();
     }
 
     /// <summary>Puts a fact into the stream with the present time.</summary>

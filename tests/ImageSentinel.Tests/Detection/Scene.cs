@@ -4,6 +4,7 @@ using ImageSentinel.Detection.Baseline;
 using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
+using ImageSentinel.Detection.Files;
 using ImageSentinel.Detection.Model;
 using NUnit.Framework;
 
@@ -189,6 +190,21 @@ internal sealed class Scene : ICoreOutput
         Core.On(new EngineFileChanged { At = Step(), Engine = 0, Change = change, Pid = Daemon, Path = Encoding.UTF8.GetBytes(path) });
         return Flush();
     }
+
+    /// <summary>A process writes a file inside a layer.</summary>
+    public Scene Writes(int pid, string layer, byte[] path, FileChange change = FileChange.Created | FileChange.Written)
+    {
+        Core.On(new EngineFileChanged { At = Step(), Engine = 0, Change = change, Pid = pid, Path = [.. Encoding.UTF8.GetBytes($"overlay2/{layer}/diff/"), .. path] });
+        return Flush();
+    }
+
+    public Scene Writes(int pid, string layer, string path, FileChange change = FileChange.Created | FileChange.Written)
+        => Writes(pid, layer, Encoding.UTF8.GetBytes(path), change);
+
+    /// <summary>The edge looked at a file.</summary>
+    public Scene Looked(string layer, string path, FileKind kind, long size = 1000, string note = "")
+        => Tell(new LayerFileFact(
+            0, layer, Encoding.UTF8.GetBytes(path), size, 0x1ed, kind, kind is FileKind.Elf or FileKind.Script && size >= 0 ? Hex(path.Length) : "", note));
 
     public Scene Lost(long count, string sensor = "audit")
     {

@@ -21,6 +21,7 @@ public sealed class StreamTests
         new TagsFact(0, [new ImageTag("a:1", "i")]),
         new EnginePeerFact(0, 4711),
         new DockerfileFact(0, "o", 3, "FROM a\n"),
+        new LayerFileFact(0, "l", [1, 255, 10], 5, 493, ImageSentinel.Detection.Files.FileKind.Elf, "ab", "n"),
         new SensorFact("audit", "off", "r", 1, 2, 3, 4),
         new TamperFact("audit", "d"),
         new BaselineFact(true, "1.1.1.1", "r"),
