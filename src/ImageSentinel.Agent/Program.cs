@@ -32,6 +32,7 @@ internal static class Program
             Replay = new ReplayRunner(),
             Recorder = new Recorder(),
             Doctor = new Doctor(),
+            Posture = new PostureExaminer(),
             OpenDemo = static () => typeof(Program).Assembly.GetManifestResourceStream("demo.iscap")
                 ?? throw new InvalidOperationException("this program was built without its demonstration"),
         };

@@ -8,6 +8,7 @@ using ImageSentinel.Detection.Events;
 using ImageSentinel.Detection.Files;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Names;
+using ImageSentinel.Detection.Posture;
 using ImageSentinel.Detection.Processes;
 
 namespace ImageSentinel.Detection;
@@ -40,6 +41,8 @@ public sealed class SentinelCore : IDomainEvents
     private readonly ImageBurstDetector _bursts;
     private readonly StepAddresses _addresses;
     private readonly NameTracker _names;
+    private readonly PostureBook _posture;
+    private readonly TcpApiClients _tcp;
     private Stamp _lastUpkeep;
 
     public SentinelCore(CorePolicy policy, DestinationBaseline baseline, ICoreOutput output)
@@ -54,8 +57,10 @@ public sealed class SentinelCore : IDomainEvents
         _classic = new ClassicTracker(_state, _builds);
         _arrivals = new ImageArrivals(_state, _builds, _classic, _book);
         _images = new ImageLinker(_state, _builds, _buildKit, _classic, _arrivals);
-        _policy = new ClientPolicyDetector(_state, _book);
         _nested = new BuilderInContainerDetector(_state, _book);
+        _posture = new PostureBook(_state, _book);
+        _tcp = new TcpApiClients(_state);
+        _policy = new ClientPolicyDetector(_state, _book, _posture);
         _registries = new RegistryDetector(_state, _book);
         _bursts = new ImageBurstDetector(_state, _book);
         _addresses = new StepAddresses(_state);
@@ -117,11 +122,13 @@ public sealed class SentinelCore : IDomainEvents
 
     public void On(in ServerNameSeen e) => _names.On(e);
 
-    public void On(in ApiRequestSeen e)
-    {
-    }
+    public void On(in ApiRequestSeen e) => _tcp.On(e);
 
-    public void On(in EgressAttempted e) => _egress.On(e);
+    public void On(in EgressAttempted e)
+    {
+        _tcp.On(e);
+        _egress.On(e);
+    }
 
     public void On(in FlowSeen e) => _egress.On(e);
 
@@ -154,7 +161,7 @@ public sealed class SentinelCore : IDomainEvents
     {
         if (e.Remote && _state.EngineOfDaemon(e.DaemonPid) is { } engine)
         {
-            _ = _state.Clients.Accept(engine.Index, e.Address, e.Port, engine.Tls, e.At);
+            _tcp.On(e, engine.Index, engine.Tls);
         }
     }
 
@@ -194,7 +201,7 @@ public sealed class SentinelCore : IDomainEvents
                 _buildKit.SnapshotFileWritten(e.Engine, e.Path);
                 break;
             case DataRootEntry.LoadArchive:
-                _images.LoadSeen(e.Engine, e.At);
+                _images.LoadSeen(e.Engine, id, (e.Change & FileChange.Deleted) != 0, e.At);
                 break;
             case DataRootEntry.PlatformProbe:
                 _buildKit.PlatformProbed(e.Engine, e.At);
@@ -210,6 +217,7 @@ public sealed class SentinelCore : IDomainEvents
         {
             case HostFact host:
                 _state.Set(host);
+                _tcp.Learn(host);
                 break;
             case EngineFact engine:
                 OnEngine(engine);
@@ -263,6 +271,9 @@ public sealed class SentinelCore : IDomainEvents
                 break;
             case ProcessNetworkFact network:
                 _addresses.Learn(network, at);
+                break;
+            case PostureFact posture:
+                _posture.Learn(posture, at);
                 break;
             case TamperFact tamper:
                 _losses.OnTamper(tamper, at);
@@ -367,11 +378,15 @@ public sealed class SentinelCore : IDomainEvents
     }
 
     private bool IsDaemon(int engine, int pid)
-        => _state.Engines.TryGetValue(engine, out EngineFact? fact) && (fact.DaemonPid == pid || pid == 0);
+        => _state.Engines.TryGetValue(engine, out EngineFact? fact)
+            && (fact.DaemonPid == pid || pid == 0
+                // 20.10 unpacks an archive in a helper of its own (docker-untar).
+                || _state.Tree.Find(pid)?.Scope is EngineScope { Engine: var helper } && helper == engine);
 
     private void OnEngine(EngineFact engine)
     {
         _state.Set(engine);
+        _tcp.Learn(engine);
         if (engine.DaemonPid > 0 && _state.Tree.Find(engine.DaemonPid) is { } daemon && daemon.Scope is not EngineScope)
         {
             _state.Tree.Relabel(daemon, new EngineScope(engine.Index), rootItself: true);

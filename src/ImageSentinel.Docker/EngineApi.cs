@@ -9,15 +9,19 @@ public sealed record EngineInfo(string Version, string ApiVersion, string DataRo
 /// <summary>Asked a socket, got no engine.</summary>
 public sealed class EngineApiException(string message, Exception? inner = null) : Exception(message, inner);
 
-/// <summary>The two read-only calls of the Engine API the agent makes, at start and when the daemon was replaced. Never on
-/// the way to a finding.</summary>
-/// <remarks>Source: Docker Engine API, GET /version and GET /info. HttpClient over the socket: no SDK links under AOT.</remarks>
+/// <summary>The read-only calls of the Engine API that the agent makes: at start, when the daemon was replaced, and now and
+/// then for its set-up (<see cref="EngineSetup"/>). Never on the way to a finding.</summary>
+/// <remarks>Source: Docker Engine API. HttpClient over the socket: no SDK links under AOT.</remarks>
 public static class EngineApi
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     /// <exception cref="EngineApiException">Nobody listens, it takes too long, or the answer is not an engine's.</exception>
-    public static async Task<EngineInfo> AskAsync(string socketPath, CancellationToken cancellation)
+    public static Task<EngineInfo> AskAsync(string socketPath, CancellationToken cancellation)
+        => WithEngineAsync(socketPath, client => AskAsync(client, cancellation), cancellation);
+
+    /// <summary>Connects, asks, and says in words what went wrong.</summary>
+    internal static async Task<T> WithEngineAsync<T>(string socketPath, Func<HttpClient, Task<T>> ask, CancellationToken cancellation)
     {
         using var handler = new SocketsHttpHandler
         {
@@ -44,23 +48,7 @@ public static class EngineApi
         };
         try
         {
-            using JsonDocument version = await GetAsync(client, "version", cancellation).ConfigureAwait(false);
-            using JsonDocument info = await GetAsync(client, "info", cancellation).ConfigureAwait(false);
-            string dataRoot = Text(info.RootElement, "DockerRootDir");
-            if (dataRoot.Length == 0 || Text(version.RootElement, "ApiVersion").Length == 0)
-            {
-                throw new EngineApiException("what answers there is not a Docker engine");
-            }
-
-            List<string> runtimes = info.RootElement.TryGetProperty("Runtimes", out JsonElement r) && r.ValueKind == JsonValueKind.Object
-                ? [.. r.EnumerateObject().Select(static p => p.Name)]
-                : [];
-            return new EngineInfo(
-                Text(version.RootElement, "Version"),
-                Text(version.RootElement, "ApiVersion"),
-                dataRoot.TrimEnd('/'),
-                Text(info.RootElement, "Driver"),
-                runtimes);
+            return await ask(client).ConfigureAwait(false);
         }
         catch (HttpRequestException e) when (e.InnerException is SocketException socket)
         {
@@ -88,7 +76,28 @@ public static class EngineApi
         }
     }
 
-    private static async Task<JsonDocument> GetAsync(HttpClient client, string path, CancellationToken cancellation)
+    private static async Task<EngineInfo> AskAsync(HttpClient client, CancellationToken cancellation)
+    {
+        using JsonDocument version = await GetAsync(client, "version", cancellation).ConfigureAwait(false);
+        using JsonDocument info = await GetAsync(client, "info", cancellation).ConfigureAwait(false);
+        string dataRoot = Text(info.RootElement, "DockerRootDir");
+        if (dataRoot.Length == 0 || Text(version.RootElement, "ApiVersion").Length == 0)
+        {
+            throw new EngineApiException("what answers there is not a Docker engine");
+        }
+
+        List<string> runtimes = info.RootElement.TryGetProperty("Runtimes", out JsonElement r) && r.ValueKind == JsonValueKind.Object
+            ? [.. r.EnumerateObject().Select(static p => p.Name)]
+            : [];
+        return new EngineInfo(
+            Text(version.RootElement, "Version"),
+            Text(version.RootElement, "ApiVersion"),
+            dataRoot.TrimEnd('/'),
+            Text(info.RootElement, "Driver"),
+            runtimes);
+    }
+
+    internal static async Task<JsonDocument> GetAsync(HttpClient client, string path, CancellationToken cancellation)
     {
         using HttpResponseMessage response = await client.GetAsync(new Uri(path, UriKind.Relative), cancellation).ConfigureAwait(false);
         if (!response.IsSuccessStatusCode)
@@ -100,7 +109,7 @@ public static class EngineApi
         return JsonDocument.Parse(body);
     }
 
-    private static string Text(JsonElement element, string name)
+    internal static string Text(JsonElement element, string name)
         => element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement member) && member.ValueKind == JsonValueKind.String
             ? member.GetString() ?? ""
             : "";

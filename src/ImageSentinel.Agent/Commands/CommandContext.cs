@@ -25,6 +25,8 @@ internal sealed record CommandContext
 
     public IDoctor? Doctor { get; init; }
 
+    public IPostureExaminer? Posture { get; init; }
+
     /// <summary>The capture that <c>demo</c> plays. The caller disposes it.</summary>
     public Func<Stream>? OpenDemo { get; init; }
 

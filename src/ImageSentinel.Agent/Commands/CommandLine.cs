@@ -101,6 +101,7 @@ internal sealed class CommandLine
         _context.Parts is { } parts ? RunCommand.Create(this, parts) : null,
         StatusCommand.Create(this),
         _context.Doctor is { } doctor ? DoctorCommand.Create(this, doctor) : null,
+        _context.Posture is { } posture ? PostureCommand.Create(this, posture) : null,
         BuildsCommand.Create(this),
         FindingsCommand.Create(this),
         ExplainCommand.Create(this),

@@ -7,7 +7,7 @@ namespace ImageSentinel.Agent.Outputs;
 /// <summary>ATT&amp;CK techniques with their tactic and release, from the embedded <c>attack.yaml</c>.</summary>
 public static class AttackTable
 {
-    private static readonly Lazy<(string Version, FrozenDictionary<string, Technique> Techniques)> s_table = new(Load);
+    private static readonly Lazy<(string Version, FrozenDictionary<string, Technique> Techniques, FrozenDictionary<string, string> Mitigations)> s_table = new(Load);
 
     public static string Version => s_table.Value.Version;
 
@@ -19,7 +19,11 @@ public static class AttackTable
             ? known.Clone()
             : new Technique { TechniqueId = techniqueId, AttackVersion = Version };
 
-    private static (string, FrozenDictionary<string, Technique>) Load()
+    /// <summary>A new message each time; an unknown id keeps its id and has no name.</summary>
+    public static Mitigation Mitigation(string mitigationId)
+        => new() { MitigationId = mitigationId, MitigationName = s_table.Value.Mitigations.GetValueOrDefault(mitigationId, "") };
+
+    private static (string, FrozenDictionary<string, Technique>, FrozenDictionary<string, string>) Load()
     {
         using Stream stream = typeof(AttackTable).Assembly.GetManifestResourceStream("attack.yaml")
             ?? throw new InvalidOperationException("attack.yaml is not embedded");
@@ -45,7 +49,9 @@ public static class AttackTable
             });
         }
 
-        return (version, techniques.ToFrozenDictionary(StringComparer.Ordinal));
+        var mitigations = ((YamlMappingNode)root["mitigations"]).Children
+            .ToFrozenDictionary(static p => ((YamlScalarNode)p.Key).Value!, static p => ((YamlScalarNode)p.Value).Value!, StringComparer.Ordinal);
+        return (version, techniques.ToFrozenDictionary(StringComparer.Ordinal), mitigations);
     }
 
     private static string Text(YamlMappingNode node, string key) => ((YamlScalarNode)node[key]).Value!;

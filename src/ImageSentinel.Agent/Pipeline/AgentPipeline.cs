@@ -29,6 +29,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
     private readonly LookupService _lookups;
     private readonly SensorSet _sensors;
     private readonly EngineWatch _engines;
+    private readonly PostureWatch _posture;
     private readonly BaselineStore _baselineStore;
     private readonly DestinationBaseline _baseline;
     private readonly CoreParts _core;
@@ -53,6 +54,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         _core = CoreFactory.Create(options, _baseline, Emit, _lookups.Ask);
         _thread = new PipelineThread(_queue, _core.Processor, OnFact);
         _engines = new EngineWatch(options.Engines, OnEngine);
+        _posture = new PostureWatch(() => _engines.Found, fact => LookupService.Tell(_queue, fact));
         _marker = new RunMarker(options.StateDirectory);
         _state = new PipelineState(_queue, _thread, _baseline, _engines, spool);
         if (recorder is not null)
@@ -115,6 +117,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         _sensors.Report(force: true);
         LookupService.Tell(_queue, new ReadyFact(restarted, false, ""));
         await _ready.Task.WaitAsync(cancellation).ConfigureAwait(false);
+        _posture.Start();
         if (_uplink is not null)
         {
             await _uplink.StartAsync(cancellation).ConfigureAwait(false);
@@ -142,6 +145,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
 
     public async Task StopAsync(CancellationToken deadline)
     {
+        await _posture.DisposeAsync().ConfigureAwait(false);
         await _engines.DisposeAsync().ConfigureAwait(false);
         await _sensors.DisposeAsync().ConfigureAwait(false);
         _lookups.Dispose();
@@ -192,6 +196,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
             {
                 _lookups.Ask(new ProcessLookup(engine.DaemonPid));
                 _lookups.AskForWhatIsThere(engine);
+                _posture.Wake();
             }
         }
     }

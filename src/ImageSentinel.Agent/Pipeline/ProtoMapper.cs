@@ -173,6 +173,8 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
         Port = client.Port,
         Process = client.Process is { } process ? Process(process) : null,
         Reason = client.Reason,
+        Origin = client.Process is { } from ? Clients.ClientOrigin.Of(from) : "",
+        Requests = { client.Requests.Select(Clean) },
     };
 
     private V1.ProcessInfo Process(Processes.ProcessSnapshot process)
@@ -223,6 +225,7 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
             Host = Host(),
         };
         message.Techniques.AddRange(finding.Detector.Techniques.Select(AttackTable.Find));
+        message.Mitigations.AddRange(finding.Detector.Mitigations.Select(AttackTable.Mitigation));
         message.Evidence.AddRange(finding.Evidence.Select(e => new V1.Evidence
         {
             Time = Time(e.At),

@@ -267,14 +267,17 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
 
     private Build ChooseBuild(ContainerFact fact, Stamp at)
     {
-        List<Build> active = [.. builds.ActiveOn(fact.Engine, Builder.Classic)];
+        // Deleting its context is the builder's last act: a step that shows afterwards is another build's, unless its own
+        // Dockerfile says otherwise (the look-up of its configuration was slow).
+        string command = StepText.CommandOf(fact.Command);
+        List<Build> active = [.. builds.ActiveOn(fact.Engine, Builder.Classic)
+            .Where(b => b.ContextDeleted is null || b.Candidates.Exists(c => c.FindRun(command) is not null))];
         Build? byParent = active.Find(b => _lastImage.GetValueOrDefault(b) == fact.Image && !b.HasRunningStep);
         if (byParent is not null && active.Count(b => _lastImage.GetValueOrDefault(b) == fact.Image) == 1)
         {
             return byParent;
         }
 
-        string command = StepText.CommandOf(fact.Command);
         List<Build> matching = [.. active.Where(b => !b.HasRunningStep && b.Candidates.Exists(c => c.FindRun(command) is not null))];
         if (matching.Count > 1)
         {

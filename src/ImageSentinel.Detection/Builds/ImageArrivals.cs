@@ -60,7 +60,8 @@ internal sealed class ImageArrivals(CoreState state, BuildRegistry builds, Class
 
     public void Add(ImageFact image, bool loading, Stamp at)
     {
-        if (_waiting.Count < 256 && !_known.Contains(image.ImageId) && !_waiting.Exists(w => w.Image.ImageId == image.ImageId))
+        // An image that is known and is loaded again is recorded, and is nothing to report.
+        if (_waiting.Count < 256 && (loading || !_known.Contains(image.ImageId)) && !_waiting.Exists(w => w.Image.ImageId == image.ImageId))
         {
             _waiting.Add((image, loading, at));
         }
@@ -89,7 +90,8 @@ internal sealed class ImageArrivals(CoreState state, BuildRegistry builds, Class
     private void Tell(ImageFact image, bool loading, Stamp arrived, Stamp at)
     {
         Builder origin = OriginOf(image, loading);
-        if (origin == Builder.None || _known.Contains(image.ImageId) || (_byDigest.Contains(image.ImageId) && !loading))
+        bool known = _known.Contains(image.ImageId);
+        if (origin == Builder.None || (known && !loading) || (_byDigest.Contains(image.ImageId) && !loading))
         {
             return;
         }
@@ -114,6 +116,12 @@ internal sealed class ImageArrivals(CoreState state, BuildRegistry builds, Class
         build.ImageWritten = arrived;
         ContainerScope? container = origin == Builder.Commit ? classic.FindScope(image.Container) : null;
         builds.End(build, arrived, BuildResult.Succeeded);
+        if (known)
+        {
+            build.Note("this image was known here before it was loaded");
+            return;
+        }
+
         Judge(build, origin, image, container, at);
     }
 

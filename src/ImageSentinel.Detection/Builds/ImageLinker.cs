@@ -8,13 +8,31 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
 {
     private const long TagWindow = 10 * Stamp.Second;
 
+    // An image is looked up a moment after it was written; the load's folder may be gone by then.
+    private const long AfterLoad = 2 * Stamp.Second;
+    private const long LongestLoad = 15 * 60 * Stamp.Second;
+
     private readonly Dictionary<int, Dictionary<string, string>> _tags = [];
-    private readonly Dictionary<int, Stamp> _loads = [];
+    // Archives being loaded, by engine and folder; and when the last one was done.
+    private readonly Dictionary<(int Engine, string Folder), Stamp> _loading = [];
+    private readonly Dictionary<int, Stamp> _loaded = [];
 
     // References that showed before the image they name was tied to a build.
     private readonly Dictionary<string, string> _unclaimed = new(StringComparer.Ordinal);
 
-    public void LoadSeen(int engine, Stamp at) => _loads[engine] = at;
+    /// <summary>The engine unpacks an archive (<c>docker load</c>) to a folder of its own, and removes that when it is done.</summary>
+    public void LoadSeen(int engine, string folder, bool removed, Stamp at)
+    {
+        _loaded[engine] = at;
+        if (removed)
+        {
+            _ = _loading.Remove((engine, folder));
+        }
+        else if (_loading.Count < 256)
+        {
+            _ = _loading.TryAdd((engine, folder), at);
+        }
+    }
 
     public void ImageFileWritten(int engine, string imageId) => state.Output.Ask(new ImageLookup(engine, imageId));
 
@@ -35,9 +53,17 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
         }
 
         Build? build = IsBuildKit(image) ? buildKit.FindForImage(image, at) ?? OpenCached(image, at) : null;
+        Stamp? load = LoadAt(image.Engine, at);
+        bool loading = load is not null;
+        if (build?.ImageWritten is { } written && load is { } began && began.Boot > written.Boot)
+        {
+            // That build has its image already: what is written now, its own image again or another, is the load's doing.
+            build = null;
+        }
+
         if (build is null)
         {
-            arrivals.Add(image, _loads.TryGetValue(image.Engine, out Stamp load) && at.Since(load) < 30 * Stamp.Second, at);
+            arrivals.Add(image, loading, at);
         }
         else
         {
@@ -208,7 +234,7 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
     // marks on a loaded or pulled image mean nothing: its build took place elsewhere.
     private Build? OpenCached(ImageFact image, Stamp at)
     {
-        bool loading = _loads.TryGetValue(image.Engine, out Stamp load) && at.Since(load) < 30 * Stamp.Second;
+        bool loading = LoadAt(image.Engine, at) is not null;
         ClientSession? client = state.Clients.Eligible(image.Engine, at).LastOrDefault(static s => s.Command.Intent == ClientIntent.Build);
         bool probed = buildKit.ProbedSince(image.Engine, at, TagWindow);
         if (loading || (client is null && !probed))
@@ -220,6 +246,20 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
         build.Dockerfile = client?.Dockerfile;
         build.BaseImages = build.Dockerfile?.BaseImages ?? [];
         return build;
+    }
+
+    // When the load began that may be writing an image now.
+    private Stamp? LoadAt(int engine, Stamp at)
+    {
+        foreach (((int Engine, string Folder) key, Stamp began) in _loading)
+        {
+            if (key.Engine == engine && at.Since(began) < LongestLoad)
+            {
+                return began;
+            }
+        }
+
+        return _loaded.TryGetValue(engine, out Stamp done) && at.Since(done) < AfterLoad ? done : null;
     }
 
     private void AddCachedSteps(Build build, ImageFact image, Stamp at)

@@ -12,4 +12,8 @@ public sealed record BuildClient(
     NetAddress? Address,
     ushort Port,
     ProcessSnapshot? Process,
-    string Reason);
+    string Reason)
+{
+    /// <summary>What could be read of its requests on plain TCP, newest last; secrets are not in them.</summary>
+    public IReadOnlyList<string> Requests { get; init; } = [];
+}

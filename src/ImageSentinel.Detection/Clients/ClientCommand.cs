@@ -20,6 +20,10 @@ public sealed record ClientCommand(ClientIntent Intent, IReadOnlyList<string> Ta
     /// <summary>The sub-command as typed ("build", "commit", "load" …); empty when there is none.</summary>
     public string Verb { get; init; } = "";
 
+    /// <summary>Verb of <c>docker system dial-stdio</c>: what <c>docker -H ssh://</c> runs at the far end. It carries
+    /// somebody else's requests, any of them.</summary>
+    public const string Relay = "dial-stdio";
+
     public static ClientCommand Unknown { get; } = new(ClientIntent.Unknown, [], "", "");
 
     private static readonly HashSet<string> OptionsWithValue = new(StringComparer.Ordinal)
@@ -75,6 +79,11 @@ public sealed record ClientCommand(ClientIntent Intent, IReadOnlyList<string> Ta
             {
                 return new ClientCommand(ClientIntent.Build, [], "", "");
             }
+        }
+
+        if ((verb == "system" && i + 1 < arguments.Count && arguments[i + 1] == Relay) || verb == Relay)
+        {
+            return Unknown with { Verb = Relay };
         }
 
         return verb switch
@@ -146,6 +155,9 @@ public sealed record ClientCommand(ClientIntent Intent, IReadOnlyList<string> Ta
         return i;
     }
 
+    // Requests that make no image, by the end of their path. Anything else a URL may ask stays unknown.
+    private static readonly HashSet<string> HarmlessEnds = new(StringComparer.Ordinal) { "info", "events", "_ping", "version", "json", "df", "stats", "logs" };
+
     private static ClientCommand Http(IReadOnlyList<string> arguments)
     {
         foreach (string argument in arguments)
@@ -157,7 +169,45 @@ public sealed record ClientCommand(ClientIntent Intent, IReadOnlyList<string> Ta
             }
         }
 
-        return Unknown;
+        string[] urls = [.. arguments.Where(static a => a.StartsWith("http://", StringComparison.Ordinal) || a.StartsWith("https://", StringComparison.Ordinal))];
+        string verb = urls.Select(VerbOf).FirstOrDefault(static v => v.Length > 0) ?? "";
+        if (verb.Length > 0)
+        {
+            return new ClientCommand(ClientIntent.Other, [], "", "") { Verb = verb };
+        }
+
+        // A configuration file may name more URLs.
+        bool all = urls.Length > 0 && urls.All(static u => HarmlessEnds.Contains(PathOf(u)[(PathOf(u).LastIndexOf('/') + 1)..]))
+            && !arguments.Any(static a => a is "-K" or "--config" || a.StartsWith("--config=", StringComparison.Ordinal));
+        return all ? new ClientCommand(ClientIntent.Other, [], "", "") { Verb = "query" } : Unknown;
+    }
+
+    /// <summary>What a request asks for, by its target. BuildKit's own calls inside /grpc are not to be seen.</summary>
+    public static ClientCommand OfRequest(string target)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        string path = PathOf(target);
+        return path[(path.LastIndexOf('/') + 1)..] switch
+        {
+            "build" => new ClientCommand(ClientIntent.Build, TagsOf(target[path.Length..].TrimStart('/')), "", "-"),
+            "grpc" or "session" => new ClientCommand(ClientIntent.Build, [], "", "-"),
+            _ when VerbOf(target) is { Length: > 0 } verb => new ClientCommand(ClientIntent.Other, [], "", "") { Verb = verb },
+            _ => Unknown,
+        };
+    }
+
+    private static string VerbOf(string url) => PathOf(url) switch
+    {
+        var p when p.EndsWith("/commit", StringComparison.Ordinal) => "commit",
+        var p when p.EndsWith("/images/load", StringComparison.Ordinal) => "load",
+        var p when p.EndsWith("/images/create", StringComparison.Ordinal) && url.Contains("fromSrc=", StringComparison.Ordinal) => "import",
+        _ => "",
+    };
+
+    private static string PathOf(string url)
+    {
+        int query = url.IndexOf('?', StringComparison.Ordinal);
+        return (query < 0 ? url : url[..query]).TrimEnd('/');
     }
 
     private static List<string> TagsOf(string query)

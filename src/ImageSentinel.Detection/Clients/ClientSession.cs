@@ -8,6 +8,10 @@ namespace ImageSentinel.Detection.Clients;
 /// because one build opens up to twelve.</summary>
 public sealed class ClientSession(int engine, Stamp first)
 {
+    private const int MaximumRequests = 8;
+
+    private readonly List<string> _requests = [];
+
     public int Engine { get; } = engine;
 
     public Stamp First { get; } = first;
@@ -22,7 +26,7 @@ public sealed class ClientSession(int engine, Stamp first)
     /// <summary>Taken while it ran; a process tree node may be gone when the build is told.</summary>
     public ProcessSnapshot? Snapshot { get; internal set; }
 
-    public NetAddress? Address { get; internal init; }
+    public NetAddress? Address { get; internal set; }
 
     public ushort Port { get; internal set; }
 
@@ -33,6 +37,33 @@ public sealed class ClientSession(int engine, Stamp first)
 
     /// <summary>The Dockerfile its command line names, as read while it ran.</summary>
     public Dockerfile? Dockerfile { get; internal set; }
+
+    /// <summary>Requests that make or change something, as read from the wire: method and target. Bounded.</summary>
+    public IReadOnlyList<string> Requests => _requests;
+
+    /// <summary>Requests were read, and none of them makes or changes anything.</summary>
+    public bool Reads { get; private set; }
+
+    /// <summary>Takes a request that was read from the wire.</summary>
+    internal void Asked(string method, string target, ushort port)
+    {
+        if (method is "GET" or "HEAD")
+        {
+            Reads |= _requests.Count == 0;
+            return;
+        }
+
+        Reads = false;
+        Port = port;
+        if (_requests.Count == MaximumRequests)
+        {
+            _requests.RemoveAt(0);
+        }
+
+        _requests.Add($"{method} {target}");
+        ClientCommand command = ClientCommand.OfRequest(target);
+        Command = command.Intent == ClientIntent.Unknown ? Command : command;
+    }
 
     /// <summary>When the peer went away; null while it may still ask for things.</summary>
     public Stamp? Ended => Process?.Ended;

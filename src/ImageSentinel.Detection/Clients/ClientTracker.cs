@@ -48,7 +48,7 @@ public sealed class ClientTracker
 
     public ClientSession Accept(int engine, NetAddress address, ushort port, bool tls, Stamp at)
     {
-        ClientSession? session = _sessions.Find(s => s.Engine == engine && s.Address == address
+        ClientSession? session = _sessions.Find(s => s.Engine == engine && s.Process is null && s.Address == address
             && at.Since(s.Last) < 10 * 60 * Stamp.Second);
         if (session is null)
         {
@@ -63,6 +63,26 @@ public sealed class ClientTracker
         return session;
     }
 
+    /// <summary>A process of this host, or of one of its containers, came in over TCP.</summary>
+    public ClientSession ConnectOverTcp(int engine, ProcessNode process, NetAddress address, ushort port, bool tls, Stamp at)
+    {
+        ClientSession session = Connect(engine, process, at);
+        session.Address = address;
+        session.Port = port;
+        session.Tls = tls;
+        return session;
+    }
+
+    /// <summary>One connection of a session turned out to be somebody else's.</summary>
+    internal void Leave(ClientSession session)
+    {
+        session.Connections--;
+        if (session.Connections <= 0)
+        {
+            _ = _sessions.Remove(session);
+        }
+    }
+
     /// <summary>Takes the process as it is now; called again when its arguments become known.</summary>
     public static void Refresh(ClientSession session)
     {
@@ -70,9 +90,14 @@ public sealed class ClientTracker
         {
             session.Snapshot = ProcessSnapshot.Of(process);
             ClientCommand command = ClientCommand.Parse(session.Snapshot.Arguments);
-            session.Command = command.Intent == ClientIntent.Unknown ? session.Command : command;
+            session.Command = command.Intent == ClientIntent.Unknown && command.Verb.Length == 0 ? session.Command : command;
         }
     }
+
+    /// <summary>The session of a remote address, best the one with that port.</summary>
+    public ClientSession? FindByAddress(int engine, NetAddress address, ushort port)
+        => _sessions.FindLast(s => s.Engine == engine && s.Address == address && s.Port == port)
+            ?? _sessions.FindLast(s => s.Engine == engine && s.Address == address);
 
     public ClientSession? FindByPid(int pid) => _sessions.FindLast(s => s.Process?.Key.Pid == pid);
 
@@ -131,7 +156,7 @@ public sealed class ClientTracker
             || (s.Address is not null && now.Since(s.Last) > 60 * 60 * Stamp.Second));
 
     private static BuildClient ToClient(ClientSession session, double confidence, string reason) => session.Address is { } address
-        ? new BuildClient(confidence, session.Tls ? Transport.Tls : Transport.Tcp, address, session.Port, null, reason)
+        ? new BuildClient(confidence, session.Tls ? Transport.Tls : Transport.Tcp, address, session.Port, session.Snapshot, reason) { Requests = [.. session.Requests] }
         : new BuildClient(confidence, Transport.Unix, null, 0, session.Snapshot, reason);
 
     private static (double Score, string Reason) Score(ClientSession session, Build build, IReadOnlyList<Build> others)
@@ -143,12 +168,12 @@ public sealed class ClientTracker
         {
             bool same = session.Command.Verb == verb;
             score += same ? 8 : session.Command.Intent == ClientIntent.Unknown ? 0 : -6;
-            reasons.Add(same ? $"its command line is a {verb}" : "its command line does something else");
+            reasons.Add(same ? $"what it asks is a {verb}" : "what it asks is something else");
         }
         else if (session.Command.Intent == ClientIntent.Build)
         {
             score += 4;
-            reasons.Add("its command line builds an image");
+            reasons.Add(session.Requests.Count > 0 ? "its request builds an image" : "its command line builds an image");
         }
         else if (session.Command.Intent == ClientIntent.Other)
         {
@@ -174,6 +199,17 @@ public sealed class ClientTracker
         {
             score -= 4;
             reasons.Add("it had already ended");
+        }
+
+        if (session is { Reads: true, Command.Intent: ClientIntent.Unknown })
+        {
+            score -= 6;
+            reasons.Add("all that was seen of its requests only reads");
+        }
+
+        if (session.Command.Verb == ClientCommand.Relay)
+        {
+            reasons.Add("it relays for whoever is at its other end");
         }
 
         long age = build.Started.Boot - session.First.Boot;
@@ -228,8 +264,15 @@ public sealed class ClientTracker
     {
         if (_sessions.Count >= MaximumSessions)
         {
+            // Whoever ended, else whoever has been quiet for longest and does not say that it builds: a flood of
+            // connections must not make us forget the one that counts.
             int victim = _sessions.FindIndex(static s => s.Ended is not null);
-            _sessions.RemoveAt(Math.Max(0, victim));
+            if (victim < 0)
+            {
+                victim = _sessions.IndexOf(_sessions.MinBy(static s => (s.Command.Intent == ClientIntent.Build, s.Last.Boot))!);
+            }
+
+            _sessions.RemoveAt(victim);
         }
 
         _sessions.Add(session);

@@ -14,6 +14,11 @@ internal static class Trust
     public static bool IsTrusted(BuildClient client, CoreState state)
         => state.Policy.TrustedClients.Any(t => Matches(t, client, state));
 
+    /// <summary>Whoever asked came in by a way that asks nobody who they are: plain TCP, or a socket handed to a container.</summary>
+    public static bool IsIntruder(Build build, CoreState state)
+        => build.Clients is [{ Transport: Transport.Tcp } or { Transport: Transport.Unix, Process.ContainerId.Length: > 0 }, ..]
+            && !IsTrusted(build, state);
+
     private static bool Matches(TrustedClient trusted, BuildClient client, CoreState state)
     {
         ProcessSnapshot? process = client.Process;

@@ -2,6 +2,7 @@ using System.Globalization;
 using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Posture;
 using ImageSentinel.Detection.Processes;
 using ImageSentinel.Detection.Text;
 
@@ -12,7 +13,7 @@ namespace ImageSentinel.Detection.Detectors;
 /// Without a list of trusted clients a local user who builds is nothing to report; a client on plain TCP, or in a
 /// container that holds the engine's socket, is worth waking somebody for all the same.
 /// </remarks>
-internal sealed class ClientPolicyDetector(CoreState state, FindingBook book)
+internal sealed class ClientPolicyDetector(CoreState state, FindingBook book, PostureBook posture)
 {
     public void Judge(Build build, Stamp at)
     {
@@ -35,6 +36,7 @@ internal sealed class ClientPolicyDetector(CoreState state, FindingBook book)
             _ when inContainer => Severity.Critical,
             _ => state.Policy.TrustedClients.Count > 0 ? Severity.Medium : Severity.None,
         };
+        severity = posture.Weigh(build, client, severity);
         if (severity != Severity.None)
         {
             Tell(build, DetectorDefinition.UnexpectedClient, client, severity, ClientMessage(build, client), at);
@@ -61,17 +63,22 @@ internal sealed class ClientPolicyDetector(CoreState state, FindingBook book)
 
     private string ClientMessage(Build build, BuildClient client)
     {
+        bool inContainer = client.Process is { ContainerId.Length: > 0 };
         string who = client.Transport switch
         {
             Transport.Tcp => $"{client.Address} port {client.Port}, over plain TCP: nobody had to prove who they are",
             Transport.Tls => $"{client.Address} port {client.Port}, over TLS",
+            _ when inContainer => $"a process in container {client.Process!.ContainerId[..12]}, uid {client.Process.Uid}: {Command(client.Process)}",
             _ => $"uid {client.Process?.Uid.ToString(CultureInfo.InvariantCulture) ?? "unknown"} ({SafeText.Display(state.UserName(client.Process?.Uid ?? uint.MaxValue), 40)}): {(client.Process is { } p ? Command(p) : "the client's process was not seen")}",
         };
-        string listed = state.Policy.TrustedClients.Count > 0 ? "matches no entry of trusted_clients" : "trusted_clients names nobody";
+        string process = client is { Address: not null, Process: { } behind } ? $", by {Command(behind)}" : "";
+        string origin = client.Process is { ContainerId.Length: 0 } local && ClientOrigin.Of(local) is { Length: > 0 } from ? $", from {from}" : "";
+        string request = client.Requests.FirstOrDefault(static r => ClientCommand.OfRequest(r).Intent == ClientIntent.Build) is { } asked ? $", by {SafeText.Display(asked, 200)}" : "";
+        string listed = state.Policy.TrustedClients.Count > 0 ? "it matches no entry of trusted_clients" : "trusted_clients names nobody";
         string doubt = client.Confidence < 0.995
             ? string.Create(CultureInfo.InvariantCulture, $" {build.Clients.Count} clients are possible; this one with confidence {client.Confidence:0.00}.")
             : "";
-        return $"{Name(build)} was asked for by {who}; it {listed}.{doubt}";
+        return $"{Name(build)} was asked for by {who}{request}{process}{origin}; {listed}.{posture.RemarkOn(build, client)}{doubt}";
     }
 
     internal static string Command(ProcessSnapshot process)

@@ -11,6 +11,9 @@ public sealed record DetectorDefinition(
     IReadOnlyList<string> Techniques,
     IReadOnlyList<string> Sensors)
 {
+    /// <summary>ATT&amp;CK mitigations that would have prevented it; their names are in the same table.</summary>
+    public IReadOnlyList<string> Mitigations { get; init; } = [];
+
     public static DetectorDefinition NeverSeenEgress { get; } = new(
         "never-seen-egress",
         "Build step reached a destination never seen before",
@@ -45,25 +48,37 @@ public sealed record DetectorDefinition(
         "build-by-unexpected-client",
         "Image built by a client that is not trusted to build",
         ["T1612"],
-        ["audit", "processes"]);
+        ["audit", "processes"])
+    {
+        Mitigations = ["M1035", "M1026"],
+    };
 
     public static DetectorDefinition BuilderInContainer { get; } = new(
         "builder-in-container",
         "Image built from inside a container",
         ["T1612"],
-        ["audit", "processes"]);
+        ["audit", "processes"])
+    {
+        Mitigations = ["M1026", "M1047"],
+    };
 
     public static DetectorDefinition ImageBurst { get; } = new(
         "image-burst",
         "One client made many images in a short time",
         ["T1612"],
-        ["fanotify"]);
+        ["fanotify"])
+    {
+        Mitigations = ["M1047"],
+    };
 
     public static DetectorDefinition ImageWithoutBuild { get; } = new(
         "image-without-build",
         "An image appeared without a build",
         ["T1612"],
-        ["fanotify"]);
+        ["fanotify"])
+    {
+        Mitigations = ["M1047"],
+    };
 
     public static DetectorDefinition UnlistedRegistry { get; } = new(
         "unlisted-registry",

@@ -21,6 +21,7 @@ internal sealed class NeverSeenEgressDetector(CoreState state, FindingBook book)
             : addressKnown ? Severity.Medium
             : Severity.High;
         Finding finding = book.Of(build, DetectorDefinition.NeverSeenEgress, at);
+        severity = Weigh(build, severity);
         if (finding.Step is null || severity > finding.Severity)
         {
             finding.Step = step;
@@ -44,6 +45,7 @@ internal sealed class NeverSeenEgressDetector(CoreState state, FindingBook book)
         Severity severity = egress.Novelty == Novelty.Learning ? Severity.Informational
             : addressKnown ? Severity.Medium
             : Severity.High;
+        severity = Weigh(build, severity);
         Finding finding = book.Of(build, DetectorDefinition.NeverSeenEgress, at);
         finding.Severity = severity > finding.Severity ? severity : finding.Severity;
         finding.Add(new Evidence(egress.First, FetchSentence(fetch), egress.Process, egress));
@@ -72,13 +74,19 @@ internal sealed class NeverSeenEgressDetector(CoreState state, FindingBook book)
         if (finding is not null)
         {
             string message = Describe(build, finding);
-            if (message != finding.Message)
+            Severity severity = Weigh(build, finding.Severity);
+            if (message != finding.Message || severity != finding.Severity)
             {
+                finding.Severity = severity;
                 finding.Message = message;
                 book.Changed(finding, at);
             }
         }
     }
+
+    // Somebody who never had to say who they are builds here and fetches from where nobody ever went.
+    private Severity Weigh(Build build, Severity severity)
+        => severity == Severity.High && Trust.IsIntruder(build, state) ? Severity.Critical : severity;
 
     private string Describe(Build build, Finding finding)
     {
@@ -155,7 +163,8 @@ internal sealed class NeverSeenEgressDetector(CoreState state, FindingBook book)
         }
 
         BuildClient client = build.Clients[0];
-        string who = client.Process is { } p ? Person(p) : $"remote {client.Address} port {client.Port} over plain TCP";
+        string remote = client.Address is { } address ? $"{address} port {client.Port} over {(client.Transport == Transport.Tls ? "TLS" : "plain TCP")}" : "";
+        string who = client.Process is { } p ? Person(p) + (remote.Length > 0 ? $", from {remote}" : "") : $"remote {remote}";
         string doubt = client.Confidence < 0.995
             ? string.Create(CultureInfo.InvariantCulture, $" (confidence {client.Confidence:0.00}, {build.Clients.Count} possible)")
             : "";

@@ -25,6 +25,7 @@ namespace ImageSentinel.Detection.Model;
 [JsonDerivedType(typeof(StoreImageFact), "storeimage")]
 [JsonDerivedType(typeof(ProcessNetworkFact), "processnetwork")]
 [JsonDerivedType(typeof(LayerFileFact), "layerfile")]
+[JsonDerivedType(typeof(Posture.PostureFact), "posture")]
 public abstract record Fact;
 
 /// <summary>What the host is: read at start, and again when an address or resolver changes.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Docker;
 using ImageSentinel.Interop;
@@ -7,6 +8,8 @@ namespace ImageSentinel.Sensors.Lookups;
 /// <summary>Finds out what is behind an engine's socket: who listens, and where it keeps things.</summary>
 public static class EngineDiscovery
 {
+    private const int MaximumConfiguration = 1 << 20;
+
     /// <param name="index">Position in the configuration.</param>
     /// <param name="socket">Path of the API socket.</param>
     /// <param name="dataRoot">From the configuration; empty to ask the engine.</param>
@@ -15,23 +18,24 @@ public static class EngineDiscovery
         ulong inode = SafeFile.IdentityOf(socket)?.Inode ?? 0;
         try
         {
-            PeerCredentials peer = SocketPeer.Of(socket);
+            int pid = DaemonBehind(socket);
             EngineInfo info = await EngineApi.AskAsync(socket, cancellation).ConfigureAwait(false);
-            ProcessFact? daemon = ProcessReader.Read(peer.Pid);
+            ProcessFact? daemon = ProcessReader.Read(pid);
             IReadOnlyList<string> arguments = daemon?.Args ?? [];
+            DaemonConfiguration configuration = ReadConfiguration(pid, arguments);
             return new EngineFact(
                 index,
                 socket,
                 inode,
-                peer.Pid,
+                pid,
                 daemon?.StartBoot ?? 0,
                 dataRoot.Length > 0 ? dataRoot.TrimEnd('/') : info.DataRoot,
-                ValuesOf(arguments, "--exec-root").FirstOrDefault("/var/run/docker").TrimEnd('/'),
+                DaemonConfiguration.ValuesOf(arguments, "--exec-root").FirstOrDefault("/var/run/docker").TrimEnd('/'),
                 info.Version,
                 info.StorageDriver,
-                ValuesOf(arguments, "--dns"),
-                ValuesOf(arguments, "-H", "--host"),
-                arguments.Any(static a => a is "--tls" or "--tls=true" or "--tlsverify" or "--tlsverify=true"),
+                DaemonConfiguration.ValuesOf(arguments, "--dns"),
+                configuration.Hosts,
+                configuration.Tls,
                 true,
                 "");
         }
@@ -41,25 +45,33 @@ public static class EngineDiscovery
         }
     }
 
-    /// <summary>All values of an option in a command line, written "--name value" or "--name=value".</summary>
-    internal static List<string> ValuesOf(IReadOnlyList<string> arguments, params ReadOnlySpan<string> names)
+    /// <summary>The daemon that serves a socket.</summary>
+    /// <remarks>SO_PEERCRED names whoever called listen(2). With socket activation (docker.socket, <c>-H fd://</c>) that is
+    /// systemd; the daemon then is the other process that holds the listening socket.</remarks>
+    internal static int DaemonBehind(string socket)
     {
-        var values = new List<string>();
-        for (int i = 0; i < arguments.Count; i++)
-        {
-            foreach (string name in names)
-            {
-                if (arguments[i] == name && i + 1 < arguments.Count)
-                {
-                    values.Add(arguments[i + 1]);
-                }
-                else if (arguments[i].StartsWith(name + "=", StringComparison.Ordinal))
-                {
-                    values.Add(arguments[i][(name.Length + 1)..]);
-                }
-            }
-        }
+        int listener = SocketPeer.Of(socket).Pid;
+        return listener == 1 ? ListeningSockets.HolderOf(socket) ?? listener : listener;
+    }
 
-        return values;
+    /// <summary>What a daemon was told, as far as it can be read; its file is looked up in its own mount namespace.</summary>
+    internal static DaemonConfiguration ReadConfiguration(int pid, IReadOnlyList<string> arguments)
+        => DaemonConfiguration.Parse(arguments, ReadFile(pid, DaemonConfiguration.FileOf(arguments)));
+
+    // Written by root, so links in it are nobody's trick; many hosts keep the file behind one.
+    private static byte[] ReadFile(int pid, string path)
+    {
+        string file = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/root/{path.TrimStart('/')}");
+        try
+        {
+            using FileStream stream = File.OpenRead(file);
+            byte[] buffer = new byte[MaximumConfiguration];
+            int length = stream.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false);
+            return length == buffer.Length ? [] : buffer[..length];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
     }
 }

@@ -52,6 +52,9 @@ internal sealed class Scene : ICoreOutput
     /// <summary>Every finding that was told, once each, in the order of the first telling.</summary>
     public List<Finding> Findings { get; } = [];
 
+    /// <summary>How often findings were told, repetitions included.</summary>
+    public int Told { get; private set; }
+
     /// <summary>Every build that was told, once each.</summary>
     public List<Build> Builds { get; } = [];
 
@@ -185,6 +188,22 @@ internal sealed class Scene : ICoreOutput
         return Flush();
     }
 
+    /// <summary>A request is read on its way to the engine's TCP listener.</summary>
+    public Scene Request(string client, ushort port, string method, string target, string server = "198.18.0.1")
+    {
+        Core.On(new ApiRequestSeen
+        {
+            At = Step(),
+            Client = Address(client),
+            ClientPort = port,
+            Server = Address(server),
+            ServerPort = 2375,
+            Method = method,
+            Target = target,
+        });
+        return Flush();
+    }
+
     public Scene File(string path, FileChange change = FileChange.Created | FileChange.Modified | FileChange.Written)
     {
         Core.On(new EngineFileChanged { At = Step(), Engine = 0, Change = change, Pid = Daemon, Path = Encoding.UTF8.GetBytes(path) });
@@ -277,6 +296,7 @@ internal sealed class Scene : ICoreOutput
 
     public void FindingChanged(Finding finding, Stamp at)
     {
+        Told++;
         if (!Findings.Contains(finding))
         {
             Findings.Add(finding);

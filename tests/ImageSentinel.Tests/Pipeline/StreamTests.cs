@@ -28,6 +28,9 @@ public sealed class StreamTests
         new ReadyFact(true, false, "n"),
         new StoreImageFact("b", "sha256:i", ["a:1"]),
         new ProcessNetworkFact(7, 5, ["10.0.0.2"], false),
+        new ImageSentinel.Detection.Posture.PostureFact(
+            0, "/s", 432, "root", "docker", ["ann"], [new("0.0.0.0", 2375)], false, true, ["p"], ["r"], ["userns"],
+            [new("c", "n", "i", "u", true, "/s", "/t", "buildkitd")], 1, ["engine: x"]),
     ];
 
     private static SensorItem Item(int i, SensorKind kind = SensorKind.Files, int size = 10, long lost = 0)

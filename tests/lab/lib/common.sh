@@ -61,7 +61,7 @@ create_root() {
 
 remove_root() {
     rm -rf --one-file-system -- "$LAB_ROOT/context" "$LAB_ROOT"/engine-* "$LAB_ROOT"/registry "$LAB_ROOT"/images \
-        "$LAB_ROOT"/outside "$LAB_ROOT"/client "$LAB_ROOT"/store "$LAB_ROOT"/tls
+        "$LAB_ROOT"/outside "$LAB_ROOT"/client "$LAB_ROOT"/store "$LAB_ROOT"/tls "$LAB_ROOT"/ssh
     mv "$LAB_ROOT/before" "$STATE/before"
     rm -rf --one-file-system -- "$LAB_ROOT"
     rm -f "$STATE/root"

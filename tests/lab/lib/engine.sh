@@ -44,8 +44,9 @@ engine_up() {
     local engine=$1 tcp=$2 d bridge octet hosts=()
     d=$(engine_directory "$engine")
     if is_alive "$d/lab.pid"; then
-        [[ -z $tcp || -e $d/tcp ]] || die 1 "this engine is already up without --tcp"
-        return
+        [[ -n $tcp && $(cat "$d/tcp" 2>/dev/null) != "$tcp" ]] || return 0
+        note "engine $engine starts anew, to listen over $tcp"
+        end_process "$d/lab.pid" 20
     fi
 
     engine_install "$engine"
@@ -58,9 +59,13 @@ engine_up() {
     engine_network_up "$bridge" "10.77.$octet" "$(engine_subnet6 "$engine")"
 
     hosts=(-H "unix://$d/docker.sock")
-    if [[ -n $tcp ]]; then
-        hosts+=(-H "tcp://$LINK4_HOST:$((2375 + 10 * $(engine_index "$engine")))")
-        : >"$d/tcp"
+    [[ -z $tcp ]] || echo "$tcp" >"$d/tcp"
+    tcp=$(cat "$d/tcp" 2>/dev/null || true)
+    # The second listener is for clients of this host itself.
+    [[ -z $tcp ]] || hosts+=(-H "tcp://$(engine_api "$engine")" -H "tcp://127.0.0.1:$(engine_port "$engine")")
+    if [[ $tcp == tls ]]; then
+        certificates_up
+        hosts+=(--tlsverify --tlscacert "$LAB_ROOT/engine-tls/ca.pem" --tlscert "$LAB_ROOT/engine-tls/server.pem" --tlskey "$LAB_ROOT/engine-tls/server-key.pem")
     fi
 
     echo '{}' >"$d/daemon.json"
@@ -72,6 +77,29 @@ engine_up() {
         --dns "$DNS4"
     await 60 engine_settled "$engine" || true
     engine_answers "$engine" || die 1 "dockerd did not start: $(tail -3 "$d/log")"
+}
+
+# The ports that Docker's documentation names: 2375 plain, 2376 TLS; ten more for the second engine.
+engine_port() {
+    local base=2375
+    [[ $(cat "$(engine_directory "$1")/tcp" 2>/dev/null) != tls ]] || base=2376
+    echo "$((base + 10 * $(engine_index "$1")))"
+}
+
+engine_api() { printf '%s:%s\n' "$LINK4_HOST" "$(engine_port "$1")"; }
+
+# An authority, a server and two clients: one that an operator would list, one that nobody knows.
+certificates_up() {
+    local d=$LAB_ROOT/engine-tls name
+    [[ ! -e $d/mallory.pem ]] || return 0
+    mkdir -p "$d"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj '/CN=lab authority' \
+        -keyout "$d/ca-key.pem" -out "$d/ca.pem" 2>/dev/null
+    for name in server ci mallory; do
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=$name" -keyout "$d/$name-key.pem" -out "$d/$name.csr" 2>/dev/null
+        openssl x509 -req -days 2 -in "$d/$name.csr" -CA "$d/ca.pem" -CAkey "$d/ca-key.pem" -CAcreateserial -out "$d/$name.pem" \
+            -extfile <(printf 'subjectAltName=IP:%s,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n' "$LINK4_HOST") 2>/dev/null
+    done
 }
 
 # The bridge with both families, forwarding for these two links alone, and rules that let containers reach the outside

@@ -25,8 +25,10 @@ print_env() {
     SUBNET6=$(engine_subnet6 "$engine")::/64
     DATA_ROOT=$(engine_directory "$engine")/data
     API=''
-    [[ ! -e $(engine_directory "$engine")/tcp ]] || API=$LINK4_HOST:$((2375 + 10 * $(engine_index "$engine")))
-    for name in ROOT ENGINE SOCKET DOCKER DATA_ROOT REGISTRY ALPINE DEBIAN OUTSIDE_LOG BRIDGE SUBNET SUBNET6 API \
+    [[ ! -e $(engine_directory "$engine")/tcp ]] || API=$(engine_api "$engine")
+    API_TLS=''
+    [[ $(cat "$(engine_directory "$engine")/tcp" 2>/dev/null) != tls ]] || API_TLS=$LAB_ROOT/engine-tls
+    for name in ROOT ENGINE SOCKET DOCKER DATA_ROOT REGISTRY ALPINE DEBIAN OUTSIDE_LOG BRIDGE SUBNET SUBNET6 API API_TLS \
         NAMESPACE LINK DNS4 DNS6 EVIL4 EVIL6 SILENT4 SILENT6; do
         if [[ $name == ROOT ]]; then
             printf 'LAB_ROOT=%q\n' "$LAB_ROOT"
@@ -95,10 +97,29 @@ outside_since() { tail -c "+$((SCENARIO_MARK + 1))" "$OUTSIDE_LOG" 2>/dev/null |
 # outside_saw ADDRESS PORT
 outside_saw() { outside_since | jq -e -s --arg a "$1" --argjson p "$2" 'any(.[]; .address == $a and .port == $p)' >/dev/null; }
 
+# Whoever speaks plain TCP or TLS asks for it; the engine is started anew when it listens otherwise.
+needs_api() {
+    [[ $(cat "$(engine_directory "$SCENARIO_ENGINE")/tcp" 2>/dev/null) == "$1" ]] ||
+        die 1 "this engine does not listen over $1: lab up --engine $SCENARIO_ENGINE --$1"
+}
+
 # As another host would: from the outside namespace.
 remote_curl() {
     [[ -n $API ]] || die 1 "this engine does not listen on TCP: lab up --tcp"
-    ip netns exec "$NAMESPACE" curl -sS "$@"
+    if [[ -n $API_TLS ]]; then
+        ip netns exec "$NAMESPACE" curl -sS --cacert "$API_TLS/ca.pem" --cert "$API_TLS/${CLIENT:-mallory}.pem" --key "$API_TLS/${CLIENT:-mallory}-key.pem" "$@"
+    else
+        ip netns exec "$NAMESPACE" curl -sS "$@"
+    fi
+}
+
+# A context as one archive: Dockerfile on standard input, the archive's path on standard output.
+tar_context() {
+    local context
+    context=$(mktemp -d "$LAB_ROOT/context/XXXXXX")
+    cat >"$context/Dockerfile"
+    tar -C "$context" -cf "$context.tar" .
+    printf '%s\n' "$context.tar"
 }
 
 # A client configuration that another user may write to, as buildx does.
