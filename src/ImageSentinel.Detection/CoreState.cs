@@ -15,7 +15,7 @@ public sealed class CoreState(CorePolicy policy, DestinationBaseline baseline, I
     private readonly Dictionary<int, EngineFact> _engines = [];
     private readonly Dictionary<string, SensorFact> _sensors = new(StringComparer.Ordinal);
     private readonly Dictionary<uint, string> _users = [];
-    private readonly Dictionary<string, string> _containerImages = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (string Name, string Id)> _containerImages = new(StringComparer.Ordinal);
 
     public CorePolicy Policy { get; internal set; } = policy;
 
@@ -38,7 +38,10 @@ public sealed class CoreState(CorePolicy policy, DestinationBaseline baseline, I
     public Stamp? Ready { get; internal set; }
 
     /// <summary>What a container was made from, as its creator named it; empty when its configuration was not seen.</summary>
-    internal string ContainerImage(string containerId) => _containerImages.GetValueOrDefault(containerId, "");
+    internal string ContainerImage(string containerId) => _containerImages.TryGetValue(containerId, out (string Name, string Id) image) ? image.Name : "";
+
+    /// <summary>The id of the image a container was made from; empty when its configuration was not seen.</summary>
+    internal string ContainerImageId(string containerId) => _containerImages.TryGetValue(containerId, out (string Name, string Id) image) ? image.Id : "";
 
     internal void Know(ContainerFact container)
     {
@@ -47,7 +50,7 @@ public sealed class CoreState(CorePolicy policy, DestinationBaseline baseline, I
             _containerImages.Clear();
         }
 
-        _containerImages[container.ContainerId] = container.Image;
+        _containerImages[container.ContainerId] = (container.Image, container.ImageId);
     }
 
     public string UserName(uint uid) => _users.GetValueOrDefault(uid, "");

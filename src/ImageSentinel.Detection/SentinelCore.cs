@@ -6,6 +6,7 @@ using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
 using ImageSentinel.Detection.Files;
+using ImageSentinel.Detection.Images;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Names;
 using ImageSentinel.Detection.Posture;
@@ -33,6 +34,8 @@ public sealed class SentinelCore : IDomainEvents
     private readonly DaemonFetchTracker _fetches;
     private readonly LossTracker _losses;
     private readonly StepFileTracker _files;
+    private readonly ImageTaint _taint;
+    private readonly DeployTracker _deploys;
     private readonly FindingBook _book;
     private readonly NeverSeenEgressDetector _neverSeen;
     private readonly ClientPolicyDetector _policy;
@@ -45,7 +48,7 @@ public sealed class SentinelCore : IDomainEvents
     private readonly TcpApiClients _tcp;
     private Stamp _lastUpkeep;
 
-    public SentinelCore(CorePolicy policy, DestinationBaseline baseline, ICoreOutput output)
+    public SentinelCore(CorePolicy policy, DestinationBaseline baseline, ICoreOutput output, ImageGraph? images = null)
     {
         _state = new CoreState(policy, baseline, output);
         baseline.Configure(policy.AllowedDestinations);
@@ -73,6 +76,9 @@ public sealed class SentinelCore : IDomainEvents
         _names.Named = _egress.Named;
         _losses = new LossTracker(_state, _builds, _book);
         _files = new StepFileTracker(_state, new DownloadedExecutableDetector(_state, _book), new PersistenceDetector(_book));
+        _taint = new ImageTaint(_state, images ?? new ImageGraph());
+        _deploys = new DeployTracker(_state, _builds, _taint, _book);
+        _egress.OfDeployment = _deploys.On;
         _buildKit.LayerKnown = _files.LayerKnown;
         _classic.LayerKnown = _files.LayerKnown;
         _classic.Committed = _files.Committed;
@@ -93,7 +99,9 @@ public sealed class SentinelCore : IDomainEvents
         ProcessNode node = _state.Tree.Execute(e);
         Meet(node);
         _runtimes.OnProgram(node, e.At);
-        _files.OnProgram(node, new Stamp(e.At.Boot, e.CallWall));
+        var called = new Stamp(e.At.Boot, e.CallWall);
+        _files.OnProgram(node, called);
+        _deploys.OnProgram(node, called);
     }
 
     public void On(in ProcessExited e)
@@ -191,6 +199,9 @@ public sealed class SentinelCore : IDomainEvents
             case DataRootEntry.ContainerConfig when written:
                 _state.Output.Ask(new ContainerLookup(e.Engine, id));
                 break;
+            case DataRootEntry.ImageConfig when !written && (e.Change & FileChange.Deleted) != 0:
+                _taint.Gone(id, e.At);
+                break;
             case DataRootEntry.ImageConfig when written:
                 _images.ImageFileWritten(e.Engine, id);
                 break;
@@ -244,8 +255,14 @@ public sealed class SentinelCore : IDomainEvents
             case ContainerFact container:
                 _state.Know(container);
                 _classic.Learn(container, at);
+                if (!_classic.IsPartOfBuild(container.ContainerId))
+                {
+                    _deploys.Learn(container, at);
+                }
+
                 break;
             case ImageFact image:
+                _taint.Learn(image);
                 _images.Learn(image, at);
                 break;
             case TagsFact tags:
@@ -297,6 +314,18 @@ public sealed class SentinelCore : IDomainEvents
         _daemonless.OnTick(at);
         _egress.OnTick(at);
         _files.OnTick(at);
+        foreach (Build build in _builds.Active)
+        {
+            _taint.Follow(build);
+        }
+
+        for (int i = _builds.Recent.Count - 1; i >= 0 && i >= _builds.Recent.Count - 32; i--)
+        {
+            _taint.Follow(_builds.Recent[i]);
+        }
+
+        _taint.OnTick(at);
+        _deploys.OnTick(at);
         _fetches.OnTick(at);
         _arrivals.OnTick(at);
         foreach (Build build in _builds.Active)

@@ -90,13 +90,31 @@ public static class EngineFiles
             Flag(hostRoot, "Privileged"),
             Text(hostRoot, "PidMode"),
             Text(Member(hostRoot, "RestartPolicy"), "Name"),
-            Strings(hostRoot, "Binds"),
+            [.. Strings(hostRoot, "Binds").Concat(BindMounts(hostRoot))],
             layer,
             Flag(state, "Running"),
             isFinished,
             state.ValueKind == JsonValueKind.Object && state.TryGetProperty("ExitCode", out JsonElement code) && code.TryGetInt32(out int value)
                 ? value
-                : null);
+                : null,
+            Strings(hostRoot, "CapAdd"));
+    }
+
+    // What "--mount type=bind" asks for, in the form of "-v".
+    private static IEnumerable<string> BindMounts(JsonElement host)
+    {
+        if (Member(host, "Mounts") is not { ValueKind: JsonValueKind.Array } mounts)
+        {
+            yield break;
+        }
+
+        foreach (JsonElement mount in mounts.EnumerateArray())
+        {
+            if (Text(mount, "Type") == "bind")
+            {
+                yield return $"{Text(mount, "Source")}:{Text(mount, "Target")}";
+            }
+        }
     }
 
     /// <summary><c>imagedb/content/sha256/&lt;id&gt;</c>; the layers are looked up by the caller from <paramref name="diffIds"/>.</summary>

@@ -31,6 +31,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
     private readonly EngineWatch _engines;
     private readonly PostureWatch _posture;
     private readonly BaselineStore _baselineStore;
+    private readonly ImageStore _imageStore;
     private readonly DestinationBaseline _baseline;
     private readonly CoreParts _core;
     private readonly PipelineThread _thread;
@@ -50,8 +51,9 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         _sensors = new SensorSet(options.Sensors, _queue, new AuditSensorOptions());
         _baselineStore = new BaselineStore(options.StateDirectory, loggers.CreateLogger<BaselineStore>());
         _baseline = _baselineStore.Load(options.Baseline, DateTimeOffset.UtcNow);
+        _imageStore = new ImageStore(options.StateDirectory, loggers.CreateLogger<ImageStore>());
         _logger = loggers.CreateLogger<AgentPipeline>();
-        _core = CoreFactory.Create(options, _baseline, Emit, _lookups.Ask);
+        _core = CoreFactory.Create(options, _baseline, Emit, _lookups.Ask, _imageStore.Load());
         _thread = new PipelineThread(_queue, _core.Processor, OnFact);
         _engines = new EngineWatch(options.Engines, OnEngine);
         _posture = new PostureWatch(() => _engines.Found, fact => LookupService.Tell(_queue, fact));
@@ -164,6 +166,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
     public ValueTask DisposeAsync()
     {
         _baselineStore.Dispose();
+        _imageStore.Dispose();
         _uplink?.Dispose();
         _queue.Dispose();
         return ValueTask.CompletedTask;

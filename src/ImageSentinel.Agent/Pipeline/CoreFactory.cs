@@ -2,6 +2,7 @@ using System.Net;
 using ImageSentinel.Agent.Options;
 using ImageSentinel.Detection;
 using ImageSentinel.Detection.Baseline;
+using ImageSentinel.Detection.Images;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Sensors.Stream;
 using AllowedDestination = ImageSentinel.Agent.Options.AllowedDestination;
@@ -17,10 +18,10 @@ internal sealed record CoreParts(SentinelCore Core, StreamProcessor Processor, P
 /// <summary>Turns options into a core.</summary>
 internal static class CoreFactory
 {
-    public static CoreParts Create(AgentOptions options, DestinationBaseline baseline, Action<V1.OutputRecord> emit, Action<Lookup> ask)
+    public static CoreParts Create(AgentOptions options, DestinationBaseline baseline, Action<V1.OutputRecord> emit, Action<Lookup> ask, ImageGraph? images = null)
     {
         var outputs = new CoreOutputs(emit, ask);
-        var core = new SentinelCore(PolicyOf(options.Policy), baseline, outputs);
+        var core = new SentinelCore(PolicyOf(options.Policy), baseline, outputs, images);
         var mapper = new ProtoMapper(core.State, new CoverageTable(core.State));
         outputs.Mapper = mapper;
         return new CoreParts(core, new StreamProcessor(core), mapper);

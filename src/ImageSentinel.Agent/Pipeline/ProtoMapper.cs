@@ -6,6 +6,7 @@ using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Text;
 using Builds = ImageSentinel.Detection.Builds;
 using Clients = ImageSentinel.Detection.Clients;
+using Images = ImageSentinel.Detection.Images;
 using Files = ImageSentinel.Detection.Files;
 using Detectors = ImageSentinel.Detection.Detectors;
 using Processes = ImageSentinel.Detection.Processes;
@@ -93,6 +94,8 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
         }));
         message.FindingUids.AddRange(build.Findings.Select(static f => f.Uid));
         message.Notes.AddRange(build.Notes);
+        message.Containers.AddRange(build.Deployments.Select(Container));
+        message.Origins.AddRange(build.Origins.Select(Origin));
         return message;
     }
 
@@ -122,6 +125,40 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
         message.FilesWritten = (ulong)step.Files.Count;
         message.FilesNotListed = (ulong)step.Files.NotListed;
         message.FilesNotLookedAt = (ulong)step.Files.NotLookedAt;
+        return message;
+    }
+
+    private V1.DeployedContainer Container(Images.Deployment deployment)
+    {
+        var message = new V1.DeployedContainer
+        {
+            Id = deployment.ContainerId,
+            Name = deployment.Name,
+            Image = deployment.Image,
+            ImageId = deployment.ImageId,
+            Time = Time(deployment.At),
+            Client = deployment.Client is { } client ? Client(client) : null,
+            SameClient = deployment.SameClient,
+        };
+        message.Risks.AddRange(deployment.Risks);
+        message.Programs.AddRange(deployment.Programs);
+        message.Egress.AddRange(deployment.Egress.Select(Egress));
+        return message;
+    }
+
+    private static V1.TaintOrigin Origin(Images.BuildStory story)
+    {
+        var message = new V1.TaintOrigin
+        {
+            BuildId = story.BuildId,
+            Verdict = (V1.Verdict)story.Verdict,
+            Time = Timestamp.FromDateTimeOffset(story.Time),
+            Requester = Clean(story.Requester),
+            Step = Clean(story.Step),
+        };
+        message.Tags.AddRange(story.Tags);
+        message.Destinations.AddRange(story.Destinations);
+        message.FindingUids.AddRange(story.Findings);
         return message;
     }
 
@@ -214,10 +251,10 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
             Message = Clean(finding.Message),
             Severity = (V1.Severity)finding.Severity,
             Confidence = finding.Confidence,
-            BuildId = finding.Build?.Id ?? "",
+            BuildId = finding.BuildId,
             StepId = finding.Step?.Id ?? "",
-            ImageId = finding.Build?.ImageId ?? "",
-            ContainerId = finding.Step is { ContainerId.Length: > 0 } step ? step.ContainerId : finding.Build?.BuilderContainer ?? "",
+            ImageId = finding.ImageId.Length > 0 ? finding.ImageId : finding.Build?.ImageId ?? "",
+            ContainerId = finding.ContainerId.Length > 0 ? finding.ContainerId : finding.Step is { ContainerId.Length: > 0 } step ? step.ContainerId : finding.Build?.BuilderContainer ?? "",
             Coverage = finding.Build is { } build ? coverage.Of(build) : Coverage(at),
             Time = Time(at),
             StartTime = Time(finding.First),
@@ -234,6 +271,7 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
             Egress = e.Egress is { } egress ? Egress(egress) : null,
             Client = e.Client is { } client ? Client(client) : null,
             File = e.File is { } file ? File(file) : null,
+            Container = e.Deployment is { } deployment ? Container(deployment) : null,
         }));
         message.NextSteps.AddRange(NextSteps.For(finding));
         return message;

@@ -1,5 +1,6 @@
 using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Detectors;
+using ImageSentinel.Detection.Images;
 using ImageSentinel.Detection.Model;
 
 namespace ImageSentinel.Detection.Builds;
@@ -7,7 +8,10 @@ namespace ImageSentinel.Detection.Builds;
 /// <summary>One image build seen on this host, from its first trace to its end.</summary>
 public sealed class Build(string id, Builder builder, int engine, Stamp started)
 {
+    private const int MaximumDeployments = 32;
+
     private readonly List<BuildStep> _steps = [];
+    private readonly List<Deployment> _deployments = [];
     private readonly List<Finding> _findings = [];
     private readonly List<string> _notes = [];
     private readonly List<DaemonFetch> _fetches = [];
@@ -44,6 +48,12 @@ public sealed class Build(string id, Builder builder, int engine, Stamp started)
     public IReadOnlyList<string> Tags { get; internal set; } = [];
 
     public Dockerfile? Dockerfile { get; internal set; }
+
+    /// <summary>Earlier builds, not clean, that this one's image comes from: by a cached step, a base, a commit.</summary>
+    public IReadOnlyList<BuildStory> Origins { get; internal set; } = [];
+
+    /// <summary>Containers made from this build's image while it was not clean; first ones first.</summary>
+    public IReadOnlyList<Deployment> Deployments => _deployments;
 
     /// <summary>Records known to be lost while the build ran; -1 when some were and nobody knows how many.</summary>
     public long Lost { get; private set; }
@@ -101,6 +111,17 @@ public sealed class Build(string id, Builder builder, int engine, Stamp started)
     internal void Add(DaemonFetch fetch) => _fetches.Add(fetch);
 
     internal void Add(Finding finding) => _findings.Add(finding);
+
+    /// <summary>What was known of it when the image graph last looked.</summary>
+    internal (Verdict, string, int, int, long, int) Followed { get; set; }
+
+    internal void Add(Deployment deployment)
+    {
+        if (_deployments.Count < MaximumDeployments && !_deployments.Contains(deployment))
+        {
+            _deployments.Add(deployment);
+        }
+    }
 
     internal void Note(string note)
     {

@@ -29,6 +29,9 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
     /// <summary>Raised when a step's container was committed to an image layer of another name.</summary>
     internal Action<BuildStep, string>? Committed { get; set; }
 
+    /// <summary>True for a container that is a step of a build, or one of its instructions without a process.</summary>
+    public bool IsPartOfBuild(string containerId) => _byContainer.ContainsKey(containerId);
+
     public ContainerScope ScopeOf(int engine, string containerId, Stamp at)
     {
         if (!_scopes.TryGetValue(containerId, out ContainerScope? scope))

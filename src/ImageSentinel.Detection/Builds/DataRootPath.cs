@@ -15,7 +15,7 @@ public enum DataRootEntry
     /// <summary><c>buildkit/executor/&lt;id&gt;/config.json</c>.</summary>
     BundleConfig,
 
-    /// <summary><c>containers/&lt;id&gt;/config.v2.json</c>.</summary>
+    /// <summary><c>containers/&lt;id&gt;/config.v2.json</c>, and <c>hostconfig.json</c> that the engine writes right after it.</summary>
     ContainerConfig,
 
     /// <summary><c>image/&lt;driver&gt;/imagedb/content/sha256/&lt;id&gt;</c>.</summary>
@@ -54,9 +54,9 @@ public static class DataRootPath
             return BundlePath.IsStepId(name) ? Named(DataRootEntry.BundleConfig, name, out id) : DataRootEntry.None;
         }
 
-        if (path.StartsWith("containers/"u8) && path.EndsWith("/config.v2.json"u8))
+        if (path.StartsWith("containers/"u8) && (path.EndsWith("/config.v2.json"u8) || path.EndsWith("/hostconfig.json"u8)))
         {
-            ReadOnlySpan<byte> name = path["containers/"u8.Length..^"/config.v2.json"u8.Length];
+            ReadOnlySpan<byte> name = path["containers/"u8.Length..path.LastIndexOf((byte)'/')];
             return BundlePath.IsContainerId(name) ? Named(DataRootEntry.ContainerConfig, name, out id) : DataRootEntry.None;
         }
 

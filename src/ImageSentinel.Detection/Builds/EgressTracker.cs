@@ -37,6 +37,9 @@ internal sealed class EgressTracker(
     private bool _flowsProven;
     private Destination _lastStepDestination;
 
+    /// <summary>Asked about every attempt of an ordinary container; true when its image's build was not clean.</summary>
+    internal Func<ContainerScope, PendingEgress, Stamp, bool>? OfDeployment { get; set; }
+
     public void On(in EgressAttempted e)
     {
         ProcessNode node = state.Tree.Resolve(e.Caller, e.At, e.CallWall);
@@ -279,7 +282,11 @@ internal sealed class EgressTracker(
             scope.NewEgress.Add(egress);
         }
 
-        state.Baseline.LearnFromContainer(attempt.Destination, at);
+        // Nobody learns what is normal from a container that should not be there.
+        if (OfDeployment?.Invoke(scope, attempt, at) != true)
+        {
+            state.Baseline.LearnFromContainer(attempt.Destination, at);
+        }
     }
 
     private static PendingEgress Capture(in EgressAttempted e, ProcessNode node) => new(

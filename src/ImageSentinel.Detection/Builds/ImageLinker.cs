@@ -52,7 +52,8 @@ internal sealed class ImageLinker(CoreState state, BuildRegistry builds, BuildKi
             return;
         }
 
-        Build? build = IsBuildKit(image) ? buildKit.FindForImage(image, at) ?? OpenCached(image, at) : null;
+        // A committed image keeps the history of its base, and names the container it was made from.
+        Build? build = IsBuildKit(image) && image.Container.Length == 0 ? buildKit.FindForImage(image, at) ?? OpenCached(image, at) : null;
         Stamp? load = LoadAt(image.Engine, at);
         bool loading = load is not null;
         if (build?.ImageWritten is { } written && load is { } began && began.Boot > written.Boot)

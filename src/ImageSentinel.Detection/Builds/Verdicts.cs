@@ -24,17 +24,25 @@ internal static class Verdicts
         // What becomes of the sensors after a build has ended changes nothing about it.
         build.Blind |= build.Active && !Sees(state);
         Severity worst = Severity.None;
+        Severity deployed = Severity.None;
         foreach (Finding finding in build.Findings)
         {
-            if (!ReferenceEquals(finding.Detector, DetectorDefinition.CoverageGap) && finding.Severity > worst)
+            if (ReferenceEquals(finding.Detector, DetectorDefinition.TaintedImageDeployed))
+            {
+                deployed = finding.Severity > deployed ? finding.Severity : deployed;
+            }
+            else if (!ReferenceEquals(finding.Detector, DetectorDefinition.CoverageGap) && finding.Severity > worst)
             {
                 worst = finding.Severity;
             }
         }
 
+        // That an image is run makes a bad build worse, and an unknown one no less unknown.
+        worst = worst >= Severity.Low && deployed > worst ? deployed : worst;
         Verdict verdict = worst == Severity.Critical ? Verdict.Malicious
             : worst >= Severity.Low ? Verdict.Suspicious
-            : build.Lost != 0 || build.Blind ? Verdict.Unknown
+            : Comes(build, Verdict.Malicious) || Comes(build, Verdict.Suspicious) ? Verdict.Suspicious
+            : build.Lost != 0 || build.Blind || Comes(build, Verdict.Unknown) ? Verdict.Unknown
             : build.Active ? Verdict.None
             : Verdict.Clean;
         if (verdict != build.Verdict)
@@ -43,6 +51,9 @@ internal static class Verdicts
             build.Dirty = true;
         }
     }
+
+    // What an image is made of is part of what it is: a step that did not run today ran once.
+    private static bool Comes(Build build, Verdict verdict) => build.Origins.Any(o => o.Verdict == verdict);
 
     // Without these two nobody can say that a step stayed at home.
     private static bool Sees(CoreState state) => IsActive(state, "audit") && IsActive(state, "processes");

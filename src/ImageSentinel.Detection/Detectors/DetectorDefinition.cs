@@ -32,6 +32,12 @@ public sealed record DetectorDefinition(
         ["T1543", "T1053", "T1612"],
         ["fanotify"]);
 
+    public static DetectorDefinition TaintedImageDeployed { get; } = new(
+        "tainted-image-deployed",
+        "Container made from an image whose build was not clean",
+        ["T1610", "T1611", "T1612"],
+        ["fanotify"]);
+
     public static DetectorDefinition CoverageGap { get; } = new(
         "coverage-gap",
         "Something was lost while an image was built",

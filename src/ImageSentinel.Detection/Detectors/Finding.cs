@@ -1,6 +1,7 @@
 using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Files;
+using ImageSentinel.Detection.Images;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Processes;
 
@@ -21,7 +22,8 @@ public sealed record Evidence(
     ProcessSnapshot? Process = null,
     Egress? Egress = null,
     BuildClient? Client = null,
-    StepFile? File = null);
+    StepFile? File = null,
+    Deployment? Deployment = null);
 
 /// <summary>Something worth telling. One per build and detector: what comes later updates it.</summary>
 public sealed class Finding(string uid, DetectorDefinition detector, Build? build, Stamp first)
@@ -37,6 +39,17 @@ public sealed class Finding(string uid, DetectorDefinition detector, Build? buil
     public Build? Build { get; } = build;
 
     public BuildStep? Step { get; internal set; }
+
+    /// <summary>The build's id, also when the build itself is no longer kept.</summary>
+    public string BuildId => Build?.Id ?? StoryBuildId;
+
+    /// <summary>The image it speaks of; empty when that is the build's.</summary>
+    public string ImageId { get; internal set; } = "";
+
+    /// <summary>The container it speaks of; empty when that is the step's.</summary>
+    public string ContainerId { get; internal set; } = "";
+
+    internal string StoryBuildId { get; set; } = "";
 
     public Stamp First { get; } = first;
 

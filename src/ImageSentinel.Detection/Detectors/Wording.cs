@@ -1,6 +1,8 @@
 using System.Globalization;
 using ImageSentinel.Detection.Builds;
+using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Files;
+using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Processes;
 using ImageSentinel.Detection.Text;
 
@@ -60,6 +62,19 @@ internal static class Wording
         string command = process.Arguments.Count > 0 ? string.Join(' ', process.Arguments) : process.Exe;
         return string.Create(CultureInfo.InvariantCulture, $"{SafeText.Display(command, 160)} (pid {process.Pid})");
     }
+
+    /// <summary><c>root (0), docker build -t x . (pid 4711)</c>; empty when nobody was seen.</summary>
+    public static string Client(BuildClient? client, CoreState state)
+        => client switch
+        {
+            null => "",
+            { Process: { } process } => string.Create(
+                CultureInfo.InvariantCulture,
+                $"{(state.UserName(process.Uid) is { Length: > 0 } name ? SafeText.Display(name, 40) : "uid")} ({process.Uid}), {Process(process)}"),
+            { Address: { } address } => string.Create(
+                CultureInfo.InvariantCulture, $"{address} port {client.Port} over {(client.Transport == Transport.Tls ? "TLS" : "plain TCP")}"),
+            _ => "",
+        };
 
     public static string Capital(string sentence)
         => sentence.Length == 0 ? sentence : char.ToUpperInvariant(sentence[0]) + sentence[1..];

@@ -103,6 +103,8 @@ public sealed record BundleFact(
 /// <param name="ImageId">The image's id, <c>sha256:…</c>.</param>
 /// <param name="Attached">True when a client attaches its standard streams or asked for a terminal.</param>
 /// <param name="LogPath">Empty until the container logs; a classic step never does.</param>
+/// <param name="Binds"><c>source:target</c> of every path of the host that it mounts.</param>
+/// <param name="Capabilities">Added beyond the engine's own set; null in recordings that do not tell.</param>
 public sealed record ContainerFact(
     int Engine,
     string ContainerId,
@@ -121,20 +123,23 @@ public sealed record ContainerFact(
     string Layer,
     bool Running,
     bool Finished,
-    int? ExitCode) : Fact;
+    int? ExitCode,
+    IReadOnlyList<string>? Capabilities = null) : Fact;
 
 /// <summary>An image configuration in the engine's store.</summary>
 /// <param name="Container">Classic builder and commit: the container the image was made from; else empty.</param>
 /// <param name="Parent">Classic builder and commit: parent image id; else empty.</param>
 /// <param name="Layers">The storage driver's directory of each layer, base first; empty where it could not be read.</param>
 /// <param name="History">Instructions, base first; empty layers included.</param>
+/// <param name="DiffIds">Digest of each layer's uncompressed content, base first; null in recordings that do not tell.</param>
 public sealed record ImageFact(
     int Engine,
     string ImageId,
     string Container,
     string Parent,
     IReadOnlyList<string> Layers,
-    IReadOnlyList<ImageHistory> History) : Fact;
+    IReadOnlyList<ImageHistory> History,
+    IReadOnlyList<string>? DiffIds = null) : Fact;
 
 /// <summary>One line of an image's history.</summary>
 public sealed record ImageHistory(string CreatedBy, string Comment, bool EmptyLayer);

@@ -287,7 +287,11 @@ public sealed class LookupService : IDisposable
         string parent = Encoding.UTF8.GetString(Read(engine, $"{store}/imagedb/metadata/sha256/{name}/parent", 256)).Trim();
         ImageFact? image = EngineFiles.Image(
             Read(engine, $"{store}/imagedb/content/sha256/{name}", MaximumFile), engine.Index, lookup.ImageId, parent, out IReadOnlyList<string> diffIds);
-        return image is null ? null : image with { Layers = [.. ChainIds(diffIds).Select(c => CacheId(engine, store, c))] };
+        return image is null ? null : image with
+        {
+            Layers = [.. ChainIds(diffIds).Select(c => CacheId(engine, store, c))],
+            DiffIds = diffIds,
+        };
     }
 
     // OCI image spec: chain(0) = diff(0); chain(n) = sha256(chain(n-1) + " " + diff(n)).

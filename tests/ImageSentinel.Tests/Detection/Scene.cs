@@ -5,6 +5,7 @@ using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
 using ImageSentinel.Detection.Files;
+using ImageSentinel.Detection.Images;
 using ImageSentinel.Detection.Model;
 using NUnit.Framework;
 
@@ -25,10 +26,10 @@ internal sealed class Scene : ICoreOutput
     private long _now = 1000 * Stamp.Second;
     private long _ticked;
 
-    public Scene(CorePolicy? policy = null, BaselineMode? mode = null, bool tls = false, bool ready = true)
+    public Scene(CorePolicy? policy = null, BaselineMode? mode = null, bool tls = false, bool ready = true, ImageGraph? images = null)
     {
         Baseline = new DestinationBaseline(mode ?? new BaselineMode(false, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch));
-        Core = new SentinelCore(policy ?? CorePolicy.Default, Baseline, this);
+        Core = new SentinelCore(policy ?? CorePolicy.Default, Baseline, this, images);
         Tell(new HostFact("host", "h", "b", "6", "1", ["203.0.113.53"], ["198.18.0.1"], [new UserName(0, "root"), new UserName(1000, "ann")], 99));
         Tell(new EngineFact(0, "/run/docker.sock", Socket, Daemon, 0, "/var/lib/docker", "/run/docker", "20.10", "overlay2", [], [], tls, true, ""));
         Tell(new ProcessFact(1, 0, 1, 0, 0, uint.MaxValue, uint.MaxValue, "/sbin/init", ["init"], "/", ""));
