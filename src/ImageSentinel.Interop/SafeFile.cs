@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using System.Text;
 using Tmds.Linux;
@@ -29,6 +30,8 @@ public enum SafeReadStatus
 /// </remarks>
 public static unsafe class SafeFile
 {
+    private const int FirstGuess = 16 * 1024;
+
     /// <summary>Reads at most <paramref name="buffer"/>.Length bytes of a regular file below <paramref name="root"/>.</summary>
     /// <param name="root">A directory that we trust, opened by path.</param>
     /// <param name="relative">Bytes below it, no leading slash.</param>
@@ -95,10 +98,25 @@ public static unsafe class SafeFile
 
         using (anchor)
         {
-            byte[] buffer = new byte[limit];
-            SafeReadStatus status = ReadBeneath(anchor, Encoding.UTF8.GetBytes(relative), buffer, out int length);
-            content = buffer[..length];
-            return status;
+            // Most are a few kilobytes and the limit is megabytes: what is longer than the guess is read again.
+            byte[] name = Encoding.UTF8.GetBytes(relative);
+            for (int size = Math.Min(limit, FirstGuess); ; size = (int)Math.Min(limit, size * 8L))
+            {
+                byte[] buffer = ArrayPool<byte>.Shared.Rent(size);
+                try
+                {
+                    SafeReadStatus status = ReadBeneath(anchor, name, buffer.AsSpan(0, size), out int length);
+                    if (status != SafeReadStatus.Truncated || size == limit)
+                    {
+                        content = buffer[..length];
+                        return status;
+                    }
+                }
+                finally
+                {
+                    ArrayPool<byte>.Shared.Return(buffer);
+                }
+            }
         }
     }
 

@@ -51,13 +51,14 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
         var outputs = new OutputSet(spool, history, terminal, loggers);
         await using OutputWriter writer = outputs.Start(_options.Outputs);
         await using IAgentPipeline pipeline = parts.CreatePipeline(_options, writer, loggers);
-        await using ControlServer control = await ControlServer.StartAsync(_options.ControlSocket, pipeline.State, history, loggers, cancellation).ConfigureAwait(false);
+        await using ControlServer control = ControlServer.Start(_options.ControlSocket, pipeline.State, history, loggers, cancellation);
 
         using var collector = new CollectorWatch(pipeline.State, writer);
         ExitCode code = ExitCode.Success;
         try
         {
             await pipeline.StartAsync(cancellation).ConfigureAwait(false);
+            await control.Serving.ConfigureAwait(false);
             string ready = Ready(pipeline.State);
             writer.Tell(new Notice(NoticeKind.Ready, $"ready: {ready}"));
             notifier.Ready(ready, () => pipeline.Progress);

@@ -12,16 +12,25 @@ namespace ImageSentinel.Agent.Lifetime;
 /// <summary>The gRPC server on the control socket. Owns the socket file and removes it when disposed.</summary>
 internal sealed class ControlServer : IAsyncDisposable
 {
-    private readonly WebApplication _app;
+    private readonly Task<WebApplication> _serving;
     private readonly string _path;
 
-    private ControlServer(WebApplication app, string path) => (_app, _path) = (app, path);
+    private ControlServer(Task<WebApplication> serving, string path) => (_serving, _path) = (serving, path);
 
+    /// <summary>Completes when the socket answers; fails when it cannot.</summary>
+    public Task Serving => _serving;
+
+    /// <summary>Takes the socket now, and sets up the server on another thread: nothing that watches waits for it.</summary>
     /// <exception cref="Commands.CommandException">The socket cannot be had.</exception>
-    public static async Task<ControlServer> StartAsync(
-        string path, IAgentState state, AgentHistory history, ILoggerFactory loggers, CancellationToken cancellation)
+    public static ControlServer Start(string path, IAgentState state, AgentHistory history, ILoggerFactory loggers, CancellationToken cancellation)
     {
         Socket socket = ControlSocket.Bind(path);
+        return new ControlServer(Task.Run(() => ServeAsync(socket, path, state, history, loggers, cancellation), CancellationToken.None), path);
+    }
+
+    private static async Task<WebApplication> ServeAsync(
+        Socket socket, string path, IAgentState state, AgentHistory history, ILoggerFactory loggers, CancellationToken cancellation)
+    {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
         builder.Logging.ClearProviders();
         builder.Services.AddSingleton(loggers);
@@ -42,24 +51,34 @@ internal sealed class ControlServer : IAsyncDisposable
         try
         {
             await app.StartAsync(cancellation).ConfigureAwait(false);
-            return new ControlServer(app, path);
+            return app;
         }
         catch
         {
             await app.DisposeAsync().ConfigureAwait(false);
-            File.Delete(path);
             throw;
         }
     }
 
     public async ValueTask DisposeAsync()
     {
-        // Followers never finish by themselves; they are cut off at once.
-        using var now = new CancellationTokenSource();
-        await now.CancelAsync().ConfigureAwait(false);
-        await _app.StopAsync(now.Token).ConfigureAwait(false);
-        await _app.DisposeAsync().ConfigureAwait(false);
-        File.Delete(_path);
+        try
+        {
+            // Followers never finish by themselves; they are cut off at once.
+            using var now = new CancellationTokenSource();
+            WebApplication app = await _serving.ConfigureAwait(false);
+            await now.CancelAsync().ConfigureAwait(false);
+            await app.StopAsync(now.Token).ConfigureAwait(false);
+            await app.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (Exception) when (_serving.IsFaulted || _serving.IsCanceled)
+        {
+            // It never served; who waits for Serving is told.
+        }
+        finally
+        {
+            File.Delete(_path);
+        }
     }
 
     private sealed class NoLifetime : IHostLifetime

@@ -103,18 +103,22 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         }
 
         await _engines.StartAsync(cancellation).ConfigureAwait(false);
-        foreach (EngineFact engine in _engines.Found.Where(static e => e.Reachable))
+
+        // The proof waits for a child and the look back for files: neither for the other.
+        Task proof = Task.Run(() => ProveAsync(tap, cancellation), cancellation);
+        EngineFact[] reachable = [.. _engines.Found.Where(static e => e.Reachable)];
+        foreach (EngineFact engine in reachable)
         {
             _lookups.TellPeers(engine);
         }
 
         _lookups.TellAllProcesses();
-        foreach (EngineFact engine in _engines.Found.Where(static e => e.Reachable))
+        foreach (EngineFact engine in reachable)
         {
             _lookups.AskForWhatIsThere(engine);
         }
 
-        await ProveAsync(tap, cancellation).ConfigureAwait(false);
+        await proof.ConfigureAwait(false);
         _lookups.WaitUntilIdle(LookBackPatience);
         _sensors.Report(force: true);
         LookupService.Tell(_queue, new ReadyFact(restarted, false, ""));

@@ -10,7 +10,7 @@ namespace ImageSentinel.Sensors.Stream;
 public sealed class SensorQueue : ISensorQueue, IDisposable
 {
     private const int MaximumItems = 16_384;
-    private const long MaximumBytes = 24L << 20;
+    private const long MaximumBytes = 16L << 20;
 
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _available = new(0);
