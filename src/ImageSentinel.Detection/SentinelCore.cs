@@ -7,6 +7,7 @@ using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
 using ImageSentinel.Detection.Files;
 using ImageSentinel.Detection.Images;
+using ImageSentinel.Detection.Flows;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Names;
 using ImageSentinel.Detection.Posture;
@@ -46,6 +47,7 @@ public sealed class SentinelCore : IDomainEvents
     private readonly NameTracker _names;
     private readonly PostureBook _posture;
     private readonly TcpApiClients _tcp;
+    private readonly FlowLedger _flows;
     private Stamp _lastUpkeep;
 
     public SentinelCore(CorePolicy policy, DestinationBaseline baseline, ICoreOutput output, ImageGraph? images = null)
@@ -72,7 +74,12 @@ public sealed class SentinelCore : IDomainEvents
         _daemonless = new DaemonlessTracker(_state, _builds);
         _runtimes = new RuntimeTracker(_state, _buildKit, _classic, _daemonless);
         _egress = new EgressTracker(_state, _neverSeen, new EgressBehaviourDetector(_book), _fetches, _names, _addresses);
-        _addresses.Claimed = _egress.Located;
+        _flows = new FlowLedger(_state, _addresses) { Unexplained = _egress.Unexplained, Counted = EgressTracker.Counted };
+        _addresses.Claimed = (step, at) =>
+        {
+            _egress.Located(step, at);
+            _flows.Claimed(at);
+        };
         _names.Named = _egress.Named;
         _losses = new LossTracker(_state, _builds, _book);
         _files = new StepFileTracker(_state, new DownloadedExecutableDetector(_state, _book), new PersistenceDetector(_book));
@@ -138,7 +145,14 @@ public sealed class SentinelCore : IDomainEvents
         _egress.On(e);
     }
 
-    public void On(in FlowSeen e) => _egress.On(e);
+    public void On(in FlowSeen e)
+    {
+        _flows.On(e);
+        if (!e.Closing || e.Answer != EgressOutcome.None)
+        {
+            _egress.On(e);
+        }
+    }
 
     public void On(in EngineConnected e)
     {
@@ -292,6 +306,9 @@ public sealed class SentinelCore : IDomainEvents
             case PostureFact posture:
                 _posture.Learn(posture, at);
                 break;
+            case FlowsFact flows:
+                _flows.Learn(flows, at);
+                break;
             case TamperFact tamper:
                 _losses.OnTamper(tamper, at);
                 break;
@@ -326,6 +343,8 @@ public sealed class SentinelCore : IDomainEvents
 
         _taint.OnTick(at);
         _deploys.OnTick(at);
+        _addresses.OnTick(at);
+        _flows.OnTick(at);
         _fetches.OnTick(at);
         _arrivals.OnTick(at);
         foreach (Build build in _builds.Active)

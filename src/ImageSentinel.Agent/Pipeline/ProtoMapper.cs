@@ -197,6 +197,7 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
             Attempts = (uint)egress.Attempts,
             Reason = egress.Reason,
             Errno = (uint)egress.Errno,
+            DurationMs = (ulong)Math.Max(0, egress.Duration / Stamp.Millisecond),
         };
         message.Names.AddRange(egress.Names.Select(static n => new V1.EgressName { Name = n.Name, Source = n.Source.ToString().ToLowerInvariant() }));
         return message;

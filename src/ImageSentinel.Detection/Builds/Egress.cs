@@ -33,6 +33,9 @@ public sealed class Egress(Destination destination, Stamp first)
 
     public ProcessSnapshot? Process { get; internal set; }
 
+    /// <summary>Nanoseconds from the first packet to the first sign of closing; the longest of several connections. 0: not known.</summary>
+    public long Duration { get; internal set; }
+
     public ulong BytesSent { get; internal set; }
 
     public ulong BytesReceived { get; internal set; }

@@ -175,6 +175,18 @@ internal sealed class EgressTracker(
     /// <summary>A destination got a name after it was judged.</summary>
     public void Named(BuildStep step, Egress egress, EgressName name, Stamp at) => Retell(step, at);
 
+    /// <summary>A flow left a step's address by no call that was recorded.</summary>
+    public void Unexplained(BuildStep step, Egress egress, Stamp at) => Judge(step, egress, at, final: true);
+
+    /// <summary>Bytes or duration of a destination changed.</summary>
+    public static void Counted(BuildStep step, Stamp at)
+    {
+        if (step.Build is { } build)
+        {
+            build.Dirty = true;
+        }
+    }
+
     private void Retell(BuildStep step, Stamp at)
     {
         if (step.Build is { } build)
@@ -377,7 +389,13 @@ internal sealed class EgressTracker(
         egress.Novelty = judgement.Novelty;
         egress.Reason = judgement.Reason;
         detector.Judge(step, egress, judgement.AddressKnown, at);
-        behaviour.Judge(step, egress, at);
+
+        // Where records were lost, a flow without one says nothing about the way it took.
+        if (egress.Path != EgressPath.FlowOnly || (build.Lost == 0 && !build.Blind))
+        {
+            behaviour.Judge(step, egress, at);
+        }
+
         if (state.Baseline.IsLearning(at.Time) && MayTeach(build))
         {
             state.Baseline.Learn(egress.Destination, at, proven);

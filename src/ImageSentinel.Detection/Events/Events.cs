@@ -144,6 +144,12 @@ public readonly ref struct FlowSeen
 
     public required Destination Destination { get; init; }
 
+    /// <summary>One side began to close the connection, or reset it.</summary>
+    public bool Closing { get; init; }
+
+    /// <summary>The kernel counted; without nf_conntrack_acct it does not, and 0 means unknown.</summary>
+    public bool HasBytes { get; init; }
+
     public ulong BytesSent { get; init; }
 
     public ulong BytesReceived { get; init; }

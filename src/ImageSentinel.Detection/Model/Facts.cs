@@ -26,6 +26,7 @@ namespace ImageSentinel.Detection.Model;
 [JsonDerivedType(typeof(ProcessNetworkFact), "processnetwork")]
 [JsonDerivedType(typeof(LayerFileFact), "layerfile")]
 [JsonDerivedType(typeof(Posture.PostureFact), "posture")]
+[JsonDerivedType(typeof(FlowsFact), "flows")]
 public abstract record Fact;
 
 /// <summary>What the host is: read at start, and again when an address or resolver changes.</summary>
@@ -208,3 +209,9 @@ public sealed record ReadyFact(bool Restarted, bool Tampered, string Note) : Fac
 /// <param name="Addresses">Without loopback and link-local ones.</param>
 /// <param name="Host">The namespace is the host's own.</param>
 public sealed record ProcessNetworkFact(int Pid, long StartBoot, IReadOnlyList<string> Addresses, bool Host) : Fact;
+
+/// <summary>Counters of flows that the kernel still tracks.</summary>
+public sealed record FlowsFact(IReadOnlyList<FlowCount> Flows) : Fact;
+
+/// <summary>One flow's bytes so far. <paramref name="Protocol"/> is a number of <see cref="EgressProtocol"/>.</summary>
+public sealed record FlowCount(string Source, ushort SourcePort, string Destination, ushort DestinationPort, int Protocol, ulong Sent, ulong Received);

@@ -38,3 +38,6 @@ public sealed record ProcessLookup(int Pid) : Lookup;
 
 /// <summary>Read the addresses of a process's network namespace. Answer, always: <see cref="ProcessNetworkFact"/>.</summary>
 public sealed record ProcessNetworkLookup(int Pid) : Lookup;
+
+/// <summary>Read the counters of these addresses' flows, where the kernel keeps any. Answer: <see cref="FlowsFact"/>.</summary>
+public sealed record FlowsLookup(IReadOnlyList<string> Addresses) : Lookup;

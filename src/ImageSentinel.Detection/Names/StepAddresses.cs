@@ -31,7 +31,6 @@ internal sealed class StepAddresses(CoreState state)
     {
         if (step.NetworkPid == 0)
         {
-            _ = _running.RemoveAll(static s => s.Ended is not null);
             if (_running.Count < 256)
             {
                 _running.Add(step);
@@ -66,6 +65,25 @@ internal sealed class StepAddresses(CoreState state)
             if (NetAddress.TryParse(text, out NetAddress address))
             {
                 Claim(step, address, at);
+            }
+        }
+    }
+
+    /// <summary>Asks for the bytes of steps that have just ended, while the kernel still remembers their flows.</summary>
+    public void OnTick(Stamp at)
+    {
+        for (int i = _running.Count - 1; i >= 0; i--)
+        {
+            BuildStep step = _running[i];
+            if (step.Ended is null)
+            {
+                continue;
+            }
+
+            _running.RemoveAt(i);
+            if (step.Addresses.Count > 0 && step.Egress.Any())
+            {
+                state.Output.Ask(new FlowsLookup([.. step.Addresses.Select(static a => a.ToString())]));
             }
         }
     }

@@ -48,6 +48,7 @@ public static class ConntrackConstants
     public const ushort CTA_PROTOINFO_TCP_STATE = 1;
 
     public const byte TCP_CONNTRACK_ESTABLISHED = 3;
+    public const byte TCP_CONNTRACK_FIN_WAIT = 4;
     public const byte TCP_CONNTRACK_CLOSE = 8;
 
     public const ushort CTA_COUNTERS_PACKETS = 1;

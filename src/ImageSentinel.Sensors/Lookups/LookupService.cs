@@ -8,6 +8,7 @@ using ImageSentinel.Detection.Text;
 using ImageSentinel.Docker;
 using ImageSentinel.Interop;
 using ImageSentinel.Kernel.Proc;
+using ImageSentinel.Sensors.Conntrack;
 using ImageSentinel.Sensors.Stream;
 
 namespace ImageSentinel.Sensors.Lookups;
@@ -202,6 +203,7 @@ public sealed class LookupService : IDisposable
                 : null,
             ClientDockerfileLookup client => ReadClientDockerfile(client),
             StoreImageLookup image => StoreReader.Find(image),
+            FlowsLookup flows => ConntrackSensor.CountsBytes ? FlowDump.Read(flows.Addresses) : null,
             ProcessNetworkLookup network => ProcessNetworkReader.Read(network.Pid),
             _ => null,
         };

@@ -54,7 +54,8 @@ public sealed class ConntrackNormalizer(IDomainEvents core)
         }
 
         EgressOutcome answer = AnswerOf(flow);
-        if ((flow.Change == FlowChange.Update && answer == EgressOutcome.None) || flow.Original.Destination.Length is not (4 or 16))
+        bool closing = flow.Change == FlowChange.Update && flow.TcpState is >= TCP_CONNTRACK_FIN_WAIT and <= TCP_CONNTRACK_CLOSE;
+        if ((flow.Change == FlowChange.Update && answer == EgressOutcome.None && !closing) || flow.Original.Destination.Length is not (4 or 16))
         {
             return;
         }
@@ -64,22 +65,26 @@ public sealed class ConntrackNormalizer(IDomainEvents core)
             At = at,
             Ended = flow.Change == FlowChange.Destroy,
             Answer = answer,
+            Closing = closing,
+            HasBytes = flow.HasCounters,
             Source = NetAddress.FromBytes(flow.Original.Source),
             SourcePort = flow.Original.SourcePort,
             Destination = new Destination(
                 NetAddress.FromBytes(flow.Original.Destination),
                 flow.Original.DestinationPort,
-                flow.Original.Protocol switch
-                {
-                    IPPROTO_TCP => EgressProtocol.Tcp,
-                    IPPROTO_UDP => EgressProtocol.Udp,
-                    IPPROTO_ICMP or IPPROTO_ICMPV6 => EgressProtocol.Icmp,
-                    _ => EgressProtocol.Unknown,
-                }),
+                ProtocolOf(flow.Original.Protocol)),
             BytesSent = flow.HasCounters ? flow.OriginalBytes : 0,
             BytesReceived = flow.HasCounters ? flow.ReplyBytes : 0,
         });
     }
+
+    internal static EgressProtocol ProtocolOf(byte protocol) => protocol switch
+    {
+        IPPROTO_TCP => EgressProtocol.Tcp,
+        IPPROTO_UDP => EgressProtocol.Udp,
+        IPPROTO_ICMP or IPPROTO_ICMPV6 => EgressProtocol.Icmp,
+        _ => EgressProtocol.Unknown,
+    };
 
     // The kernel says CLOSE for any reset; that it came before the handshake was over, the core knows.
     private static EgressOutcome AnswerOf(in FlowRecord flow) => flow.Change != FlowChange.Update ? EgressOutcome.None : flow.TcpState switch

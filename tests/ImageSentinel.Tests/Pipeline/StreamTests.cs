@@ -27,6 +27,7 @@ public sealed class StreamTests
         new BaselineFact(true, "1.1.1.1", "r"),
         new ReadyFact(true, false, "n"),
         new StoreImageFact("b", "sha256:i", ["a:1"]),
+        new FlowsFact([new FlowCount("10.0.0.2", 1, "203.0.113.66", 80, 1, 2, 3)]),
         new ProcessNetworkFact(7, 5, ["10.0.0.2"], false),
         new ImageSentinel.Detection.Posture.PostureFact(
             0, "/s", 432, "root", "docker", ["ann"], [new("0.0.0.0", 2375)], false, true, ["p"], ["r"], ["userns"],
