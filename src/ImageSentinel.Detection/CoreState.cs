@@ -4,6 +4,7 @@ using System.Text;
 using ImageSentinel.Detection.Baseline;
 using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Clients;
+using ImageSentinel.Detection.Indicators;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Processes;
 
@@ -20,6 +21,9 @@ public sealed class CoreState(CorePolicy policy, DestinationBaseline baseline, I
     public CorePolicy Policy { get; internal set; } = policy;
 
     public DestinationBaseline Baseline { get; } = baseline;
+
+    /// <summary>The operator's feeds; never null.</summary>
+    public IndicatorSet Indicators { get; internal set; } = IndicatorSet.Empty;
 
     public ICoreOutput Output { get; } = output;
 

@@ -8,6 +8,7 @@ using ImageSentinel.Detection.Events;
 using ImageSentinel.Detection.Files;
 using ImageSentinel.Detection.Images;
 using ImageSentinel.Detection.Flows;
+using ImageSentinel.Detection.Indicators;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Names;
 using ImageSentinel.Detection.Posture;
@@ -48,6 +49,8 @@ public sealed class SentinelCore : IDomainEvents
     private readonly PostureBook _posture;
     private readonly TcpApiClients _tcp;
     private readonly FlowLedger _flows;
+    private readonly NameTunnelDetector _tunnels;
+    private readonly IndicatorDetector _indicators;
     private Stamp _lastUpkeep;
 
     public SentinelCore(CorePolicy policy, DestinationBaseline baseline, ICoreOutput output, ImageGraph? images = null)
@@ -70,10 +73,12 @@ public sealed class SentinelCore : IDomainEvents
         _bursts = new ImageBurstDetector(_state, _book);
         _addresses = new StepAddresses(_state);
         _names = new NameTracker(_state, _addresses);
-        _fetches = new DaemonFetchTracker(_state, _builds, _neverSeen, _names);
+        _tunnels = new NameTunnelDetector(_book);
+        _indicators = new IndicatorDetector(_state, _book);
+        _fetches = new DaemonFetchTracker(_state, _builds, _neverSeen, _names, _indicators);
         _daemonless = new DaemonlessTracker(_state, _builds);
         _runtimes = new RuntimeTracker(_state, _buildKit, _classic, _daemonless);
-        _egress = new EgressTracker(_state, _neverSeen, new EgressBehaviourDetector(_book), _fetches, _names, _addresses);
+        _egress = new EgressTracker(_state, _neverSeen, new EgressBehaviourDetector(_book), _fetches, _names, _addresses, _indicators);
         _flows = new FlowLedger(_state, _addresses) { Unexplained = _egress.Unexplained, Counted = EgressTracker.Counted };
         _addresses.Claimed = (step, at) =>
         {
@@ -131,6 +136,18 @@ public sealed class SentinelCore : IDomainEvents
 
     public void On(in NameAsked e)
     {
+        if (_addresses.StepAt(e.Client, e.At) is { } step)
+        {
+            _tunnels.Judge(step, e.Name, e.At);
+            if (!_state.Indicators.IsEmpty)
+            {
+                _indicators.Asked(step, e.Name.ToString(), e.At);
+            }
+        }
+        else
+        {
+            _addresses.Unowned(e.Client, new Destination(e.Server, 53, EgressProtocol.Udp), e.At);
+        }
     }
 
     public void On(in NameResolved e) => _names.On(e);
@@ -380,6 +397,13 @@ public sealed class SentinelCore : IDomainEvents
         _state.Baseline.Configure(policy.AllowedDestinations);
     }
 
+    /// <summary>Takes other feeds over; what happens from now on is held against them.</summary>
+    public void ChangeIndicators(IndicatorSet indicators)
+    {
+        ArgumentNullException.ThrowIfNull(indicators);
+        _state.Indicators = indicators;
+    }
+
     /// <summary>Hands out what the events since the last call changed. The pipeline calls it after every batch.</summary>
     public void Flush(Stamp at, bool all = false)
     {
@@ -391,6 +415,7 @@ public sealed class SentinelCore : IDomainEvents
     private void OnBuildEnded(Build build, Stamp at)
     {
         _images.NameAtEnd(build);
+        _indicators.JudgeImages(build, at);
         _policy.Judge(build, at);
         _nested.Judge(build, at);
         _registries.Judge(build, at);

@@ -53,6 +53,12 @@ async def serve_http(reader, writer, witness, files):
     try:
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
         request = head.split(b"\r\n", 1)[0].decode("latin-1")
+        if request.startswith("CONNECT "):
+            # A proxy that agrees to everything and carries nothing.
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await writer.drain()
+            await asyncio.wait_for(reader.read(4096), 5)
+            return
         path = request.split(" ")[1].split("?")[0]
         found = (files / path.lstrip("/")).resolve()
         if found.is_relative_to(files) and found.is_file():

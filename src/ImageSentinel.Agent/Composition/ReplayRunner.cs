@@ -2,6 +2,7 @@ using ImageSentinel.Agent.Commands;
 using ImageSentinel.Agent.Options;
 using ImageSentinel.Agent.Pipeline;
 using ImageSentinel.Detection.Baseline;
+using ImageSentinel.Detection.Indicators;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Sensors.Replay;
 using ImageSentinel.Sensors.Stream;
@@ -52,6 +53,15 @@ internal sealed class ReplayRunner : IReplayRunner
         DateTimeOffset start = new Stamp(first.BootNanoseconds, first.WallNanoseconds).Time;
         bool learning = options.Baseline.Mode == Options.BaselineMode.Learning;
         var baseline = new DestinationBaseline(new CoreMode(learning, start, learning ? start + options.Baseline.LearnFor : start));
-        return CoreFactory.Create(options, baseline, emit, static _ => { });
+        return CoreFactory.Create(options, baseline, IndicatorFiles.Read(options.Indicators, start, Refuse), emit, static _ => { });
+    }
+
+    // A replay answers for its result: a feed that cannot be read would change it silently.
+    private static void Refuse(string file, IndicatorReport report, string problem)
+    {
+        if (problem.Length > 0)
+        {
+            throw new CommandException(ExitCode.Failure, $"{file}: {problem}");
+        }
     }
 }

@@ -6,6 +6,7 @@ using ImageSentinel.Agent.Options;
 using ImageSentinel.Agent.Outputs;
 using ImageSentinel.Agent.Uplink;
 using ImageSentinel.Detection.Baseline;
+using ImageSentinel.Detection.Indicators;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Interop;
 using ImageSentinel.Sensors.Audit;
@@ -23,7 +24,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
     private static readonly TimeSpan LookBackPatience = TimeSpan.FromSeconds(5);
 
     private readonly AgentOptions _options;
-    private readonly ILogger _logger;
+    private readonly IndicatorFiles _indicators;
     private readonly OutputWriter _records;
     private readonly SensorQueue _queue = new();
     private readonly LookupService _lookups;
@@ -54,6 +55,9 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         _imageStore = new ImageStore(options.StateDirectory, loggers.CreateLogger<ImageStore>());
         _logger = loggers.CreateLogger<AgentPipeline>();
         _core = CoreFactory.Create(options, _baseline, Emit, _lookups.Ask, _imageStore.Load());
+        _indicators = new IndicatorFiles(loggers.CreateLogger<IndicatorFiles>());
+        _core = CoreFactory.Create(options, _baseline, _indicators.Load(options.Indicators), Emit, _lookups.Ask);
+        _indicators.Watch(set => _thread?.Post(() => _core.Core.ChangeIndicators(set)));
         _thread = new PipelineThread(_queue, _core.Processor, OnFact);
         _engines = new EngineWatch(options.Engines, OnEngine);
         _posture = new PostureWatch(() => _engines.Found, fact => LookupService.Tell(_queue, fact));
@@ -145,7 +149,12 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         Compare("sensors", options.Sensors == _options.Sensors);
         Compare("baseline", options.Baseline == _options.Baseline);
         Compare("outputs.collector", options.Outputs.Collector == _options.Outputs.Collector);
-        _thread.Post(() => _core.Core.ChangePolicy(CoreFactory.PolicyOf(options.Policy)));
+        IndicatorSet indicators = _indicators.Load(options.Indicators);
+        _thread.Post(() =>
+        {
+            _core.Core.ChangePolicy(CoreFactory.PolicyOf(options.Policy));
+            _core.Core.ChangeIndicators(indicators);
+        });
         return restart;
     }
 
@@ -169,6 +178,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
 
     public ValueTask DisposeAsync()
     {
+        _indicators.Dispose();
         _baselineStore.Dispose();
         _imageStore.Dispose();
         _uplink?.Dispose();

@@ -3,6 +3,7 @@ using ImageSentinel.Agent.Options;
 using ImageSentinel.Detection;
 using ImageSentinel.Detection.Baseline;
 using ImageSentinel.Detection.Images;
+using ImageSentinel.Detection.Indicators;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Sensors.Stream;
 using AllowedDestination = ImageSentinel.Agent.Options.AllowedDestination;
@@ -22,6 +23,11 @@ internal static class CoreFactory
     {
         var outputs = new CoreOutputs(emit, ask);
         var core = new SentinelCore(PolicyOf(options.Policy), baseline, outputs, images);
+    public static CoreParts Create(AgentOptions options, DestinationBaseline baseline, IndicatorSet indicators, Action<V1.OutputRecord> emit, Action<Lookup> ask)
+    {
+        var outputs = new CoreOutputs(emit, ask);
+        var core = new SentinelCore(PolicyOf(options.Policy), baseline, outputs);
+        core.ChangeIndicators(indicators);
         var mapper = new ProtoMapper(core.State, new CoverageTable(core.State));
         outputs.Mapper = mapper;
         return new CoreParts(core, new StreamProcessor(core), mapper);

@@ -197,10 +197,25 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
             Attempts = (uint)egress.Attempts,
             Reason = egress.Reason,
             Errno = (uint)egress.Errno,
+            Indicator = egress.Indicator,
+            NameNote = NameNote(egress),
             DurationMs = (ulong)Math.Max(0, egress.Duration / Stamp.Millisecond),
         };
         message.Names.AddRange(egress.Names.Select(static n => new V1.EgressName { Name = n.Name, Source = n.Source.ToString().ToLowerInvariant() }));
         return message;
+    }
+
+    // A reader must be able to tell "it has no name" from "nobody looked".
+    private string NameNote(Builds.Egress egress)
+    {
+        if (egress.Names.Count > 0 || !state.Sensors.TryGetValue("names", out SensorFact? names))
+        {
+            return "";
+        }
+
+        return names.Health == "active"
+            ? egress.Destination.Port == 853 ? "not visible: an encrypted resolver" : "not visible: no answer, hello or request of the step named it"
+            : "not visible: the names sensor is not reading";
     }
 
     private V1.BuildClient Client(Clients.BuildClient client) => new()

@@ -2,6 +2,7 @@ using ImageSentinel.Detection.Baseline;
 using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
+using ImageSentinel.Detection.Indicators;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Names;
 using ImageSentinel.Detection.Processes;
@@ -14,7 +15,7 @@ namespace ImageSentinel.Detection.Builds;
 /// build. What does: the address in an ADD or FROM line, git among the engine's children, or nothing else being there.
 /// What no build explains within <see cref="Patience"/> is the host's ordinary traffic.
 /// </remarks>
-internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, NeverSeenEgressDetector detector, NameTracker names)
+internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, NeverSeenEgressDetector detector, NameTracker names, IndicatorDetector indicators)
 {
     private const long Patience = 4 * Stamp.Second;
     private const long Lead = 3 * Stamp.Second;
@@ -123,6 +124,8 @@ internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, 
         Judgement judgement = state.Baseline.Judge(fetch.Egress.Destination, at.Time, proven);
         fetch.Egress.Novelty = judgement.Novelty;
         fetch.Egress.Reason = judgement.Reason;
+
+        indicators.Judge(build, fetch, at);
 
         // What somebody else's pull may have caused is told in the record, and wakes nobody.
         if (!fetch.Ambiguous)

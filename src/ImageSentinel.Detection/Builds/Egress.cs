@@ -31,6 +31,9 @@ public sealed class Egress(Destination destination, Stamp first)
 
     public string Reason { get; internal set; } = "";
 
+    /// <summary>The indicator that lists it, with its source; empty when none does.</summary>
+    public string Indicator { get; internal set; } = "";
+
     public ProcessSnapshot? Process { get; internal set; }
 
     /// <summary>Nanoseconds from the first packet to the first sign of closing; the longest of several connections. 0: not known.</summary>

@@ -1,9 +1,11 @@
 using ImageSentinel.Detection.Baseline;
 using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
+using ImageSentinel.Detection.Indicators;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Names;
 using ImageSentinel.Detection.Processes;
+using ImageSentinel.Detection.Text;
 
 namespace ImageSentinel.Detection.Builds;
 
@@ -14,7 +16,8 @@ internal sealed class EgressTracker(
     EgressBehaviourDetector behaviour,
     DaemonFetchTracker fetches,
     NameTracker names,
-    StepAddresses addresses)
+    StepAddresses addresses,
+    IndicatorDetector indicators)
 {
     private const int MaximumPending = 64;
 
@@ -167,13 +170,49 @@ internal sealed class EgressTracker(
             _ = names.Join(step, egress, at);
             if (egress.Names.Count != before)
             {
+                indicators.Judge(step, egress, at);
                 Retell(step, at);
             }
         }
     }
 
     /// <summary>A destination got a name after it was judged.</summary>
-    public void Named(BuildStep step, Egress egress, EgressName name, Stamp at) => Retell(step, at);
+    public void Named(BuildStep step, Egress egress, EgressName name, Stamp at)
+    {
+        indicators.Judge(step, egress, at);
+        if (name.Source == NameSource.Connect)
+        {
+            JudgeProxied(step, egress, name.Name, at);
+        }
+
+        Retell(step, at);
+    }
+
+    // The proxy resolves and connects: what it is asked for is the destination, and the client cannot misname it.
+    private void JudgeProxied(BuildStep step, Egress egress, string asked, Stamp at)
+    {
+        if (egress.Novelty != Novelty.Known || step.Build is not { } build)
+        {
+            return;
+        }
+
+        string host = NameClasses.HostOf(asked);
+        ushort port = ushort.TryParse(asked.AsSpan(Math.Min(asked.Length, host.Length + 1)), System.Globalization.CultureInfo.InvariantCulture, out ushort named) ? named : (ushort)80;
+        bool literal = NetAddress.TryParse(host.Trim('[', ']'), out NetAddress address);
+        var destination = new Destination(address, port, EgressProtocol.Tcp);
+        Judgement judgement = state.Baseline.Judge(destination, at.Time, literal ? [] : [host]);
+        if (state.Baseline.IsLearning(at.Time) && MayTeach(build))
+        {
+            state.Baseline.Names.Learn(host, destination, (uint)Math.Clamp(at.Wall / Stamp.Second, 0, uint.MaxValue));
+        }
+
+        if (judgement.Novelty != Novelty.Known)
+        {
+            egress.Novelty = judgement.Novelty;
+            egress.Reason = $"the proxy there is known, and was asked to reach {SafeText.Display(asked, 200)}: {judgement.Reason}";
+            detector.Judge(step, egress, addressKnown: false, at);
+        }
+    }
 
     /// <summary>A flow left a step's address by no call that was recorded.</summary>
     public void Unexplained(BuildStep step, Egress egress, Stamp at) => Judge(step, egress, at, final: true);
@@ -217,7 +256,7 @@ internal sealed class EgressTracker(
             return;
         }
 
-        bool flowsSeen = _flowsProven && state.Sensors.TryGetValue("conntrack", out SensorFact? conntrack) && conntrack.Health == "active";
+        bool tracking = state.Sensors.TryGetValue("conntrack", out SensorFact? conntrack) && conntrack.Health == "active";
         for (int i = _addressOnly.Count - 1; i >= 0; i--)
         {
             (BuildStep step, Egress egress) = _addressOnly[i];
@@ -227,7 +266,7 @@ internal sealed class EgressTracker(
             }
 
             _addressOnly.RemoveAt(i);
-            if (flowsSeen)
+            if (tracking && (_flowsProven || step.FlowsSeen))
             {
                 // Set for address selection only: no flow came of it.
                 step.RemoveEgress(egress.Destination);
@@ -389,6 +428,7 @@ internal sealed class EgressTracker(
         egress.Novelty = judgement.Novelty;
         egress.Reason = judgement.Reason;
         detector.Judge(step, egress, judgement.AddressKnown, at);
+        indicators.Judge(step, egress, at);
 
         // Where records were lost, a flow without one says nothing about the way it took.
         if (egress.Path != EgressPath.FlowOnly || (build.Lost == 0 && !build.Blind))

@@ -1,3 +1,4 @@
+using ImageSentinel.Detection.Text;
 using System.Text;
 
 namespace ImageSentinel.Detection.Builds;
@@ -42,4 +43,13 @@ public static class StepText
     public static string InstructionOf(IReadOnlyList<string> arguments) => Cut("RUN " + CommandOf(arguments));
 
     public static string Cut(string text) => text.Length <= MaximumLength ? text : text[..MaximumLength] + "…";
+
+    /// <summary><c>step 3 of 4 "RUN curl …"</c>, safe to show.</summary>
+    public static string Describe(BuildStep step)
+    {
+        string text = SafeText.Display(step.Instruction, 160);
+        return step.Index > 0
+            ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"step {step.Index} of {step.Total} \"{text}\"")
+            : $"step \"{text}\"";
+    }
 }

@@ -109,4 +109,16 @@ public sealed record DetectorDefinition(
         "Build step went out by a path that ordinary programs do not take",
         ["T1562", "T1612"],
         ["audit", "processes"]);
+
+    public static DetectorDefinition IndicatorMatch { get; } = new(
+        "indicator-match",
+        "Something a build did is on a list of indicators",
+        ["T1612"],
+        ["audit", "processes", "names"]);
+
+    public static DetectorDefinition NameTunnel { get; } = new(
+        "name-tunnel",
+        "Questions to the resolver carried data",
+        ["T1071.004", "T1612"],
+        ["names"]);
 }

@@ -39,7 +39,7 @@ internal sealed class EgressBehaviourDetector(FindingBook book)
         {
             EgressPath.IoUring => "io_uring, which rules on system calls do not see",
             EgressPath.Syscall32 => "a 32-bit system call, which rules for 64-bit programs do not see",
-            EgressPath.FlowOnly => "a path that left no system call: only the flow itself was seen",
+            EgressPath.FlowOnly => "a path on which no record names it: only the flow itself was seen",
             _ when egress.Destination.Protocol is EgressProtocol.Raw or EgressProtocol.Packet => "a raw socket, below TCP and UDP",
             _ => "",
         };

@@ -180,6 +180,7 @@ internal sealed class FlowLedger(CoreState state, StepAddresses addresses)
         }
 
         flow.Step = step;
+        step.FlowsSeen = true;
         flow.Taken = at;
         _flows[flow.Key] = flow;
         _unexplained.Add(flow);
