@@ -38,6 +38,10 @@ public sealed class CoreState(CorePolicy policy, DestinationBaseline baseline, I
     /// <summary>Every sensor's latest word on itself.</summary>
     public IReadOnlyDictionary<string, SensorFact> Sensors => _sensors;
 
+    /// <summary>A flow left the proven address of a step: connection tracking sees the engine's bridges, and that it saw
+    /// none means something.</summary>
+    internal bool FlowsProven { get; set; }
+
     /// <summary>Set when every sensor that can read is reading; what is older was found, not seen.</summary>
     public Stamp? Ready { get; internal set; }
 

@@ -91,6 +91,7 @@ public sealed class SentinelCore : IDomainEvents
         _taint = new ImageTaint(_state, images ?? new ImageGraph());
         _deploys = new DeployTracker(_state, _builds, _taint, _book);
         _egress.OfDeployment = _deploys.On;
+        _files = new StepFileTracker(_state, new DownloadedExecutableDetector(_state, _book), new PersistenceDetector(_book), _indicators);
         _buildKit.LayerKnown = _files.LayerKnown;
         _classic.LayerKnown = _files.LayerKnown;
         _classic.Committed = _files.Committed;

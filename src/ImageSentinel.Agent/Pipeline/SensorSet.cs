@@ -105,6 +105,15 @@ internal sealed class SensorSet : IAsyncDisposable
             _ = Layers?.WatchDataRoot((byte)engine.Index, engine.DataRoot, out _);
         }
 
+        foreach (string listener in engine.Listeners.Where(static l => l.StartsWith("tcp://", StringComparison.Ordinal)))
+        {
+            int colon = listener.LastIndexOf(':');
+            if (ushort.TryParse(listener.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture, out ushort port))
+            {
+                Names?.WatchPort(port);
+            }
+        }
+
         Report(force: false);
     }
 

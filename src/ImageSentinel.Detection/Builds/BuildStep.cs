@@ -69,14 +69,11 @@ public sealed class BuildStep(string id, int engine, Stamp started)
     /// <summary>Addresses of the step's own network namespace, once proven.</summary>
     internal List<NetAddress> Addresses { get; } = [];
 
-    /// <summary>A process of the step whose namespace can be read; 0 while none was met.</summary>
-    internal int NetworkPid { get; set; }
+    /// <summary>Processes of the step whose namespace may be read, oldest first; bounded.</summary>
+    internal List<int> NetworkPids { get; } = [];
 
     /// <summary>Names asked for, by the zone they are below.</summary>
     internal Dictionary<string, Names.ZoneAsked>? NamesAsked { get; set; }
-
-    /// <summary>Connection tracking sees this step's address: that it saw no flow means that there was none.</summary>
-    internal bool FlowsSeen { get; set; }
 
     internal int NetworkAsks { get; set; }
 

@@ -266,7 +266,7 @@ internal sealed class EgressTracker(
             }
 
             _addressOnly.RemoveAt(i);
-            if (tracking && (_flowsProven || step.FlowsSeen))
+            if (tracking && (_flowsProven || state.FlowsProven))
             {
                 // Set for address selection only: no flow came of it.
                 step.RemoveEgress(egress.Destination);

@@ -2,6 +2,7 @@ using System.Text;
 using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
+using ImageSentinel.Detection.Indicators;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Processes;
 
@@ -13,7 +14,7 @@ namespace ImageSentinel.Detection.Files;
 /// table is read a moment after the runtime starts) the writing process does; what neither names waits
 /// <see cref="Patience"/>, and is then an ordinary container's or the daemon's own.
 /// </remarks>
-internal sealed class StepFileTracker(CoreState state, DownloadedExecutableDetector downloads, PersistenceDetector persistence)
+internal sealed class StepFileTracker(CoreState state, DownloadedExecutableDetector downloads, PersistenceDetector persistence, IndicatorDetector indicators)
 {
     private const long Patience = 4 * Stamp.Second;
 
@@ -141,6 +142,7 @@ internal sealed class StepFileTracker(CoreState state, DownloadedExecutableDetec
             file.Mode = fact.Mode;
             file.Sha256 = fact.Sha256;
             step.Files.SetKind(file, fact.Kind);
+            indicators.JudgeFile(step, Encoding.UTF8.GetString(fact.Path), fact.Sha256, at);
         }
 
         file.Note = fact.Note;

@@ -180,7 +180,7 @@ internal sealed class FlowLedger(CoreState state, StepAddresses addresses)
         }
 
         flow.Step = step;
-        step.FlowsSeen = true;
+        state.FlowsProven = true;
         flow.Taken = at;
         _flows[flow.Key] = flow;
         _unexplained.Add(flow);
@@ -215,15 +215,20 @@ internal sealed class FlowLedger(CoreState state, StepAddresses addresses)
             return;
         }
 
+        bool changed = flow.Sent != flow.SentTold || flow.Received != flow.ReceivedTold;
         egress.BytesSent += flow.Sent - flow.SentTold;
         egress.BytesReceived += flow.Received - flow.ReceivedTold;
         (flow.SentTold, flow.ReceivedTold) = (flow.Sent, flow.Received);
         if (flow.Closed is { } closed && closed.Since(flow.Began) > egress.Duration)
         {
             egress.Duration = closed.Since(flow.Began);
+            changed = true;
         }
 
-        Counted?.Invoke(step, at);
+        if (changed)
+        {
+            Counted?.Invoke(step, at);
+        }
     }
 
     private readonly record struct FlowKey(NetAddress Source, ushort SourcePort, Destination Destination);

@@ -62,7 +62,7 @@ internal sealed class NameTunnelDetector(FindingBook book)
         double length = (double)zone.Bytes / zone.Names.Count;
         double entropy = zone.Entropy / zone.Names.Count;
         bool many = zone.InWindow >= ManyNames || zone.Bytes >= ManyBytes;
-        if (many && length >= LongPayload && entropy >= HighEntropy && zone.Names.Count >= zone.Told * 2)
+        if (many && length >= LongPayload && entropy >= HighEntropy && zone.Names.Count >= zone.Told + ManyNames)
         {
             zone.Told = zone.Names.Count;
             Tell(build, step, name[cut..], zone, length, entropy, at);

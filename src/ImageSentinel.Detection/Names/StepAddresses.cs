@@ -13,7 +13,8 @@ namespace ImageSentinel.Detection.Names;
 internal sealed class StepAddresses(CoreState state)
 {
     private const int MaximumClaims = 4096;
-    private const int MaximumAsks = 16;
+    private const int MaximumAsks = 64;
+    private const int MaximumPids = 16;
     private const long Grace = 2 * Stamp.Second;
     private const long FlowWindow = 3 * Stamp.Second;
 
@@ -29,15 +30,22 @@ internal sealed class StepAddresses(CoreState state)
     /// <summary>A process of a step was born or runs a new program: its namespace can be read now.</summary>
     public void Met(BuildStep step, int pid)
     {
-        if (step.NetworkPid == 0)
+        if (step.NetworkPids.Count == 0 && _running.Count < 256 && !_running.Contains(step))
         {
-            if (_running.Count < 256)
-            {
-                _running.Add(step);
-            }
+            _running.Add(step);
         }
 
-        step.NetworkPid = pid;
+        if (step.Addresses.Count == 0 && !step.NetworkPids.Contains(pid))
+        {
+            if (step.NetworkPids.Count >= MaximumPids)
+            {
+                // The first ones live longest: the step's own shell is among them.
+                step.NetworkPids.RemoveAt(MaximumPids / 2);
+            }
+
+            step.NetworkPids.Add(pid);
+        }
+
         Ask(step);
     }
 
@@ -51,12 +59,14 @@ internal sealed class StepAddresses(CoreState state)
         step.NetworkAsked = false;
         if (fact.StartBoot == 0 || !IsSame(state.Tree.Find(fact.Pid), step, fact))
         {
+            _ = step.NetworkPids.Remove(fact.Pid);
+            Ask(step);
             return;
         }
 
         if (fact.Host)
         {
-            // A runtime's own helpers pass through the host's namespace before they enter the step's.
+            // A runtime's own helpers pass through the host's namespace before they enter the step's: asked again later.
             return;
         }
 
@@ -77,6 +87,7 @@ internal sealed class StepAddresses(CoreState state)
             BuildStep step = _running[i];
             if (step.Ended is null)
             {
+                Ask(step);
                 continue;
             }
 
@@ -181,16 +192,20 @@ internal sealed class StepAddresses(CoreState state)
         return inStep && Math.Abs(node!.Started.Boot - fact.StartBoot) < StartTick;
     }
 
+    // One question at a time, each about the next of the step's processes.
     private void Ask(BuildStep step)
     {
-        if (step.Addresses.Count == 0 && !step.NetworkAsked && step.NetworkPid > 0 && step.NetworkAsks < MaximumAsks
-            && step.Network is not (StepNetwork.Host or StepNetwork.Isolated))
+        if (step.Addresses.Count > 0 || step.NetworkAsked || step.NetworkPids.Count == 0 || step.NetworkAsks >= MaximumAsks
+            || step.Network is StepNetwork.Host or StepNetwork.Isolated)
         {
-            step.NetworkAsks++;
-            step.NetworkAsked = true;
-            _asked[step.NetworkPid] = step;
-            state.Output.Ask(new ProcessNetworkLookup(step.NetworkPid));
+            return;
         }
+
+        int pid = step.NetworkPids[step.NetworkAsks % step.NetworkPids.Count];
+        step.NetworkAsks++;
+        step.NetworkAsked = true;
+        _asked[pid] = step;
+        state.Output.Ask(new ProcessNetworkLookup(pid));
     }
 
     private void Claim(BuildStep step, NetAddress address, Stamp at)

@@ -27,7 +27,8 @@ public sealed class NamesSensor(Action<SensorNotice>? onNotice = null) : ISensor
     private readonly InterfaceRoles _roles = new();
     private readonly Wakeup _stop = Wakeup.Create();
     private readonly Lock _lock = new();
-    private readonly HashSet<ushort> _ports = [];
+    // The engine's usual plain port, until its listeners are known.
+    private readonly HashSet<ushort> _ports = [2375];
     private PacketSocket? _socket;
     private ISensorQueue? _queue;
     private Thread? _thread;
