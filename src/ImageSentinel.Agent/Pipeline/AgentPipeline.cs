@@ -53,10 +53,8 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         _baselineStore = new BaselineStore(options.StateDirectory, loggers.CreateLogger<BaselineStore>());
         _baseline = _baselineStore.Load(options.Baseline, DateTimeOffset.UtcNow);
         _imageStore = new ImageStore(options.StateDirectory, loggers.CreateLogger<ImageStore>());
-        _logger = loggers.CreateLogger<AgentPipeline>();
-        _core = CoreFactory.Create(options, _baseline, Emit, _lookups.Ask, _imageStore.Load());
         _indicators = new IndicatorFiles(loggers.CreateLogger<IndicatorFiles>());
-        _core = CoreFactory.Create(options, _baseline, _indicators.Load(options.Indicators), Emit, _lookups.Ask);
+        _core = CoreFactory.Create(options, _baseline, _indicators.Load(options.Indicators), Emit, _lookups.Ask, _imageStore.Load());
         _indicators.Watch(set => _thread?.Post(() => _core.Core.ChangeIndicators(set)));
         _thread = new PipelineThread(_queue, _core.Processor, OnFact);
         _engines = new EngineWatch(options.Engines, OnEngine);

@@ -19,14 +19,16 @@ internal sealed record CoreParts(SentinelCore Core, StreamProcessor Processor, P
 /// <summary>Turns options into a core.</summary>
 internal static class CoreFactory
 {
-    public static CoreParts Create(AgentOptions options, DestinationBaseline baseline, Action<V1.OutputRecord> emit, Action<Lookup> ask, ImageGraph? images = null)
+    public static CoreParts Create(
+        AgentOptions options,
+        DestinationBaseline baseline,
+        IndicatorSet indicators,
+        Action<V1.OutputRecord> emit,
+        Action<Lookup> ask,
+        ImageGraph? images = null)
     {
         var outputs = new CoreOutputs(emit, ask);
         var core = new SentinelCore(PolicyOf(options.Policy), baseline, outputs, images);
-    public static CoreParts Create(AgentOptions options, DestinationBaseline baseline, IndicatorSet indicators, Action<V1.OutputRecord> emit, Action<Lookup> ask)
-    {
-        var outputs = new CoreOutputs(emit, ask);
-        var core = new SentinelCore(PolicyOf(options.Policy), baseline, outputs);
         core.ChangeIndicators(indicators);
         var mapper = new ProtoMapper(core.State, new CoverageTable(core.State));
         outputs.Mapper = mapper;
