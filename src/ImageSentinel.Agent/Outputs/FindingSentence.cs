@@ -115,12 +115,29 @@ public static class FindingSentence
         return string.Join(", ", parts);
     }
 
-    /// <summary><c>connected to 203.0.113.66:80/tcp (curl …), never seen on this host</c></summary>
+    /// <summary><c>connected to 203.0.113.66:80/tcp (curl …), never seen on this host; learning since 2026-11-16</c></summary>
     public static string EgressSentence(Egress egress)
+    {
+        string words = EgressWords(egress, withProcess: true);
+        if (egress.Reason.Length == 0)
+        {
+            return words;
+        }
+
+        // A reason that begins with the novelty's own words says it better, and once is enough.
+        string reason = Printable.Sentence(egress.Reason, 200);
+        string novelty = NoveltyWords(egress.Novelty);
+        return novelty.Length > 0 && reason.StartsWith("never seen", StringComparison.Ordinal) && novelty.StartsWith(", never seen", StringComparison.Ordinal)
+            ? $"{words[..^novelty.Length]}, {reason}"
+            : $"{words}; {reason}";
+    }
+
+    /// <summary><c>connected to 203.0.113.66:80/tcp, never seen on this host</c>: where the rest is told elsewhere.</summary>
+    public static string EgressWords(Egress egress, bool withProcess = false)
     {
         var text = new StringBuilder();
         text.Append(Verb(egress)).Append(' ').Append(Destination(egress));
-        if (egress.Process is { } process)
+        if (withProcess && egress.Process is { } process)
         {
             text.Append(" (").Append(Command(process)).Append(')');
         }
@@ -134,16 +151,17 @@ public static class FindingSentence
             EgressOutcome.Failed => string.Create(CultureInfo.InvariantCulture, $", failed with errno {egress.Errno}"),
             _ => "",
         });
-        text.Append(egress.Novelty switch
-        {
-            Novelty.NeverSeen => ", never seen on this host",
-            Novelty.NewToImage => ", new to this image",
-            Novelty.Learning => ", never seen, while the baseline is learning",
-            Novelty.Known => ", known",
-            _ => "",
-        });
-        return egress.Reason.Length == 0 ? text.ToString() : text.Append("; ").Append(Printable.Sentence(egress.Reason, 200)).ToString();
+        return text.Append(NoveltyWords(egress.Novelty)).ToString();
     }
+
+    private static string NoveltyWords(Novelty novelty) => novelty switch
+    {
+        Novelty.NeverSeen => ", never seen on this host",
+        Novelty.NewToImage => ", new to this image",
+        Novelty.Learning => ", never seen, while the baseline is learning",
+        Novelty.Known => ", known",
+        _ => "",
+    };
 
     /// <summary><c>203.0.113.66:80/tcp</c>, with its names in front when any are known.</summary>
     public static string Destination(Egress egress)

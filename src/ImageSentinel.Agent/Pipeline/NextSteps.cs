@@ -27,6 +27,27 @@ internal static class NextSteps
             }
         }
 
+        if (finding.Detector == DetectorDefinition.TaintedImageDeployed)
+        {
+            yield return $"Stop it and keep it for a look: docker stop {finding.ContainerId} (not docker rm)";
+            yield return $"What else runs from that image: docker ps -a --filter ancestor={finding.ImageId}";
+            yield return $"What else was built on it: imagesentinel builds --json | grep {finding.BuildId}";
+        }
+
+        if ((finding.Detector == DetectorDefinition.DownloadedExecutable || finding.Detector == DetectorDefinition.PersistenceWrite)
+            && finding.Build is { } source)
+        {
+            if (source.ImageId.Length > 0)
+            {
+                yield return $"What runs from the image: docker ps -a --filter ancestor={source.ImageId}";
+            }
+
+            if (finding.Evidence.Select(static e => e.File).FirstOrDefault(static f => f is { Sha256.Length: > 0 }) is { } file)
+            {
+                yield return $"Ask your feeds about sha256:{file.Sha256}; if it is right, approve where it came from: imagesentinel baseline approve {file.From?.Destination.ToString() ?? "DESTINATION"} --reason WHY";
+            }
+        }
+
         yield return $"The whole story: imagesentinel explain {finding.Uid}";
     }
 }

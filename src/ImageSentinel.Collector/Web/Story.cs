@@ -137,7 +137,79 @@ internal static class Story
         };
 
     public static string File(FileArtifact file)
-        => string.Join(" ", new[] { file.Path, Show.Word(file.Kind), $"{file.Size} bytes", file.Sha256.Length > 0 ? $"sha256:{file.Sha256}" : "" }.Where(part => part.Length > 0));
+    {
+        var parts = new List<string>();
+        if (file.Kind != FileKind.Unspecified)
+        {
+            parts.Add(Show.Word(file.Kind));
+        }
+
+        if (file.Size > 0)
+        {
+            parts.Add($"{file.Size} bytes");
+        }
+
+        parts.AddRange(new[]
+        {
+            file.Persistence,
+            file.From.Length > 0 ? $"after {file.From}" : "",
+            file.Indicator.Length > 0 ? $"on the feed: {file.Indicator}" : "",
+            file.Note,
+            file.Removed ? "removed again" : "",
+            file.Sha256.Length > 0 ? $"sha256:{file.Sha256}" : "",
+        }.Where(part => part.Length > 0));
+        return parts.Count > 0 ? $"{file.Path} ({string.Join(", ", parts)})" : file.Path;
+    }
+
+    public static string MoreFiles(BuildStep step)
+        => string.Create(CultureInfo.InvariantCulture, $"{step.FilesNotListed:N0} more files, of {step.FilesWritten:N0}")
+            + (step.FilesNotLookedAt > 0 ? string.Create(CultureInfo.InvariantCulture, $"; {step.FilesNotLookedAt:N0} were not looked into") : "");
+
+    public static string Container(DeployedContainer container)
+        => $"{(container.Name.Length > 0 ? container.Name + " " : "")}({Short(container.Id)}) from {(container.Image.Length > 0 ? container.Image : Short(container.ImageId))}"
+            + (container.Risks.Count > 0 ? $": {string.Join(", ", container.Risks)}" : "");
+
+    /// <summary>What happened when, in few words; the sections around it say the rest.</summary>
+    public static IEnumerable<(Timestamp Time, string What)> Timeline(Build build)
+    {
+        var moments = new List<(Timestamp Time, string What)>();
+        Add(build.StartTime, "build starts");
+        foreach (BuildStep step in build.Steps.Where(step => !step.Cached))
+        {
+            Add(step.StartTime, $"{StepNumber(step)} starts");
+            foreach (Egress egress in step.Egress)
+            {
+                Add(egress.StartTime, $"{StepNumber(step)} reaches for {Destination(egress)}, {Novelty(egress.Novelty)}");
+            }
+
+            foreach (FileArtifact file in step.Files.Where(file => file.From.Length > 0 || file.Executed || file.Persistence.Length > 0))
+            {
+                Add(file.Time, $"{StepNumber(step)} writes {file.Path}{(file.Executed ? " and runs it" : "")}");
+            }
+
+            Add(step.EndTime, $"{StepNumber(step)} ends");
+        }
+
+        Add(build.EndTime, $"build ends: {Result(build)}");
+        foreach (DeployedContainer container in build.Containers)
+        {
+            Add(container.Time, $"container {(container.Name.Length > 0 ? container.Name : Short(container.Id))} is made");
+            foreach (Egress egress in container.Egress)
+            {
+                Add(egress.StartTime, $"that container reaches for {Destination(egress)}");
+            }
+        }
+
+        return moments.OrderBy(moment => moment.Time);
+
+        void Add(Timestamp? time, string what)
+        {
+            if (time is not null)
+            {
+                moments.Add((time, what));
+            }
+        }
+    }
 
     public static string Command(ProcessInfo process)
         => process.Args.Count > 0 ? string.Join(' ', process.Args.Select(Quote)) : process.Exe.Length > 0 ? process.Exe : "(command not seen)";

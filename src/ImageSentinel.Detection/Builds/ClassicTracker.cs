@@ -20,6 +20,9 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
     private readonly Dictionary<string, ContainerFact> _facts = new(StringComparer.Ordinal);
     private readonly Dictionary<Build, string> _lastImage = [];
 
+    // Longer than the build: its containers are written down once more when they are removed.
+    private readonly HashSet<string> _parts = new(StringComparer.Ordinal);
+
     /// <summary>Raised when it is known whether a container is a step: what it did before can now be judged.</summary>
     internal Action<ContainerScope, Stamp>? Settled { get; set; }
 
@@ -30,7 +33,7 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
     internal Action<BuildStep, string>? Committed { get; set; }
 
     /// <summary>True for a container that is a step of a build, or one of its instructions without a process.</summary>
-    public bool IsPartOfBuild(string containerId) => _byContainer.ContainsKey(containerId);
+    public bool IsPartOfBuild(string containerId) => _parts.Contains(containerId);
 
     public ContainerScope ScopeOf(int engine, string containerId, Stamp at)
     {
@@ -105,6 +108,7 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
         {
             Build build = ChooseBuild(fact, at);
             _byContainer[fact.ContainerId] = build;
+            _parts.Add(fact.ContainerId);
             BuildRegistry.Touch(build, at);
             if (!metadata)
             {
@@ -137,6 +141,12 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
         if (image.Container.Length > 0 && _byContainer.TryGetValue(image.Container, out Build? build))
         {
             return build;
+        }
+
+        // An ordinary container, committed by somebody while the build was just ending.
+        if (image.Container.Length > 0 && _facts.TryGetValue(image.Container, out ContainerFact? container) && !IsStep(container, out _))
+        {
+            return null;
         }
 
         return image.Parent.Length == 0 ? null : builds.Active.FirstOrDefault(
@@ -354,6 +364,11 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
         if (_facts.Count > 4096)
         {
             _facts.Clear();
+        }
+
+        if (_parts.Count > 16_384)
+        {
+            _parts.Clear();
         }
 
         if (_scopes.Count > 4096)

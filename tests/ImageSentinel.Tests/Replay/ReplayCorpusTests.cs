@@ -1,6 +1,8 @@
 using ImageSentinel.Agent.Composition;
+using ImageSentinel.Agent.Control;
 using ImageSentinel.Agent.Options;
 using ImageSentinel.Agent.Outputs;
+using ImageSentinel.Agent.Outputs.Render;
 using ImageSentinel.Sensors.Replay;
 using ImageSentinel.Sensors.Stream;
 using ImageSentinel.Tests.Support;
@@ -82,6 +84,32 @@ public sealed class ReplayCorpusTests
             Assert.That(
                 records.Where(static r => r.Finding is not null).Select(static r => r.Finding.Detector).Distinct(),
                 address.Length == 0 ? Is.Empty : Is.EqualTo(new[] { "never-seen-egress" }));
+        }
+    }
+
+    [Test]
+    public async Task From_packet_to_file_to_layer_to_container_it_is_one_story()
+    {
+        const string Name = "deploy-beacon-buildkit";
+        await using FileStream capture = File.OpenRead(PathOf(Name, "capture.iscap"));
+        var history = new AgentHistory();
+        List<OutputRecord> records = await ReplayAsync(capture, Name);
+        history.Write(records);
+        Finding deployed = records.Last(static r => r.Finding?.Detector == "tainted-image-deployed").Finding;
+
+        var text = new StringWriter();
+        StoryPage.Write(Terminal.Create(text, isTerminal: false, width: 160), history.Explain(deployed.Uid)!);
+        string golden = PathOf(Name, "story.txt");
+        if (Environment.GetEnvironmentVariable(Rebaseline) == "1")
+        {
+            await File.WriteAllTextAsync(golden, text.ToString());
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(deployed.Severity, Is.EqualTo(V1.Severity.Critical));
+            Assert.That(records.Where(static r => r.Finding is not null).Select(static r => r.Finding.Detector).Distinct(), Does.Contain("downloaded-executable"));
+            Assert.That(text.ToString(), Is.EqualTo(await File.ReadAllTextAsync(golden)));
         }
     }
 

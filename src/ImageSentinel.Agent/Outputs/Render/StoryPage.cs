@@ -22,7 +22,7 @@ internal static class StoryPage
         console.Write(new Text($"{FindingSentence.Of(finding, build)}\n\n"));
         Facts(console, finding, build);
         console.WriteLine();
-        console.Write(Chain(finding, build));
+        console.Write(StoryTree.Of(finding, build));
         console.WriteLine();
         Timeline(console, finding, build);
         Coverage(console, build?.Coverage ?? finding.Coverage, build);
@@ -53,109 +53,18 @@ internal static class StoryPage
     private static void Row(Grid grid, string name, string text, Style? style = null)
         => grid.AddRow(new Text(name, new Style(decoration: Decoration.Bold)), new Text(text, style ?? Style.Plain));
 
-    /// <summary>client → build → step → process → destination → image.</summary>
-    private static Tree Chain(Finding finding, Build? build)
-    {
-        if (build is null)
-        {
-            var alone = new Tree(new Text("the build is no longer kept; the evidence is"));
-            foreach (Evidence evidence in finding.Evidence)
-            {
-                alone.AddNode(new Text(Printable.Sentence(evidence.Summary, 400)));
-            }
-
-            return alone;
-        }
-
-        var tree = new Tree(new Text(build.Clients.Count == 0 ? "requested by: nobody could be named" : $"requested by {FindingSentence.ClientName(build.Clients[0])}"));
-        TreeNode under = tree.AddNode(new Text($"{FindingSentence.BuildName(build)} ({BuildWords.Builder(build.Builder)}){BaseOf(build)}"));
-        foreach (BuildClient other in build.Clients.Skip(1))
-        {
-            under.AddNode(new Text($"or requested by {FindingSentence.ClientName(other)}"));
-        }
-
-        foreach (BuildStep step in build.Steps)
-        {
-            AddStep(under, step, step.Id == finding.StepId);
-        }
-
-        foreach (DaemonFetch fetch in build.DaemonFetches)
-        {
-            string where = fetch.Egress is null ? "" : $" {FindingSentence.EgressSentence(fetch.Egress)}";
-            under.AddNode(new Text($"daemon fetch: {Printable.Line(fetch.Kind, 20)} {Printable.Line(fetch.What, 200)}{where}"));
-        }
-
-        if (Cells.Image(build) is { Length: > 0 } image)
-        {
-            string id = build.Image.Tags.Count > 0 && build.Image.Id.Length > 0 ? $" ({FindingSentence.Short(build.Image.Id)})" : "";
-            under.AddNode(new Text($"came out: image {image}{id}", new Style(decoration: Decoration.Bold)));
-        }
-
-        return tree;
-    }
-
-    private static string BaseOf(Build build)
-        => build.BaseImages.Count == 0 ? "" : $" from {Printable.Line(string.Join(", ", build.BaseImages), 200)}";
-
-    private static void AddStep(TreeNode under, BuildStep step, bool accused)
-    {
-        string end = step.HasExitCode ? string.Create(CultureInfo.InvariantCulture, $", exit {step.ExitCode}") : "";
-        string network = step.Network == StepNetwork.Host ? ", on the host's network" : "";
-        Style style = accused ? Terminal.StyleOf(Severity.High) : Style.Plain;
-        TreeNode node = under.AddNode(new Text($"{FindingSentence.StepName(step)}{(step.Cached ? ", cached" : "")}{network}{end}", style));
-        foreach (Egress egress in step.Egress)
-        {
-            TreeNode from = egress.Process is null
-                ? node
-                : node.AddNode(new Text(string.Create(CultureInfo.InvariantCulture, $"{FindingSentence.Command(egress.Process)} (pid {egress.Process.Pid})")));
-            Egress bare = egress.Clone();
-            bare.Process = null;
-            from.AddNode(new Text(FindingSentence.EgressSentence(bare), egress.Novelty == Novelty.NeverSeen ? Terminal.StyleOf(Severity.High) : Style.Plain));
-        }
-
-        foreach (FileArtifact file in step.Files)
-        {
-            string ran = file.Executed ? ", and ran it" : "";
-            node.AddNode(new Text($"wrote {Printable.Line(file.Path, 200)} ({file.Kind.ToString().ToUpperInvariant()}, {file.Size.ToString("N0", CultureInfo.InvariantCulture)} bytes{ran})"));
-        }
-    }
-
     private static void Timeline(IAnsiConsole console, Finding finding, Build? build)
     {
-        var moments = new List<(Google.Protobuf.WellKnownTypes.Timestamp Time, string What)>();
-        if (build is not null)
+        List<(Google.Protobuf.WellKnownTypes.Timestamp Time, string What)> moments = [.. StoryTimeline.Of(finding, build)];
+        if (moments.Count == 0)
         {
-            Add(build.StartTime, "build starts");
-            foreach (BuildStep step in build.Steps)
-            {
-                Add(step.StartTime, $"{FindingSentence.StepName(step)} starts");
-                foreach (Egress egress in step.Egress)
-                {
-                    Add(egress.StartTime, FindingSentence.EgressSentence(egress));
-                }
-
-                foreach (FileArtifact file in step.Files)
-                {
-                    Add(file.Time, $"wrote {Printable.Line(file.Path, 200)}");
-                }
-
-                Add(step.EndTime, $"{FindingSentence.StepName(step)} ends");
-            }
-
-            Add(build.EndTime, $"build ends: {BuildWords.Result(build.Result)}");
-        }
-        else
-        {
-            foreach (Evidence evidence in finding.Evidence)
-            {
-                Add(evidence.Time, Printable.Sentence(evidence.Summary, 400));
-            }
+            return;
         }
 
         var grid = new Grid();
         grid.AddColumn(new GridColumn().NoWrap());
         grid.AddColumn();
-        foreach ((Google.Protobuf.WellKnownTypes.Timestamp time, string what) in moments.OrderBy(moment => moment.Time).Take(LongestTimeline))
+        foreach ((Google.Protobuf.WellKnownTypes.Timestamp time, string what) in moments.Take(LongestTimeline))
         {
             grid.AddRow(new Text(Cells.Clock(time)), new Text(what));
         }
@@ -165,20 +74,9 @@ internal static class StoryPage
             grid.AddRow(Text.Empty, new Text(string.Create(CultureInfo.InvariantCulture, $"… and {moments.Count - LongestTimeline} more")));
         }
 
-        if (moments.Count > 0)
-        {
-            console.Write(new Text("when\n", new Style(decoration: Decoration.Bold)));
-            console.Write(grid);
-            console.WriteLine();
-        }
-
-        void Add(Google.Protobuf.WellKnownTypes.Timestamp? time, string what)
-        {
-            if (time is not null)
-            {
-                moments.Add((time, what));
-            }
-        }
+        console.Write(new Text("when\n", new Style(decoration: Decoration.Bold)));
+        console.Write(grid);
+        console.WriteLine();
     }
 
     private static void Coverage(IAnsiConsole console, Coverage? coverage, Build? build)
@@ -195,6 +93,11 @@ internal static class StoryPage
         if (coverage is { LostEvents: > 0 })
         {
             lines.Add(string.Create(CultureInfo.InvariantCulture, $"{coverage.LostEvents} events lost while it ran"));
+        }
+
+        if (build?.Steps.Sum(static step => (long)step.FilesNotLookedAt) is > 0 and var unread)
+        {
+            lines.Add(string.Create(CultureInfo.InvariantCulture, $"{unread:N0} files were counted and not looked into"));
         }
 
         lines.AddRange((coverage?.Notes ?? []).Concat(build?.Notes ?? []).Distinct().Select(note => Printable.Sentence(note, 400)));
