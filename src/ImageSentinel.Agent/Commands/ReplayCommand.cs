@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.IO.Compression;
 using ImageSentinel.Agent.Options;
 using ImageSentinel.Agent.Outputs;
 using ImageSentinel.Agent.Outputs.Render;
@@ -9,9 +10,11 @@ namespace ImageSentinel.Agent.Commands;
 /// <summary><c>replay</c>: a capture through the production pipeline, without root; a build gate with <c>--fail-on</c>.</summary>
 internal static class ReplayCommand
 {
+    private const long LongestCapture = 64L << 20;
+
     public static Command Create(CommandLine line, IReplayRunner replay)
     {
-        var file = new Argument<string>("FILE") { Description = "Capture made by record" };
+        var file = new Argument<string>("FILE") { Description = "Capture made by record, or a bundle made by explain" };
         var config = new Option<string?>("--config", "-c") { Description = "Policy and baseline to judge by (default: the built-in defaults)", HelpName = "FILE" };
         var output = new Option<string>("--output", "-o") { Description = "Form of the output", DefaultValueFactory = _ => "table" };
         output.AcceptOnlyFromAmong("table", "json");
@@ -24,7 +27,7 @@ internal static class ReplayCommand
             string name = result.GetValue(file)!;
             IRecordView view = result.GetValue(output) == "json" ? new JsonView(context.Out) : new ReplayTable(context.Console());
             Severity worst = Severity.Unspecified;
-            await using FileStream capture = Open(name);
+            await using Stream capture = Open(name);
             ReplaySummary summary = await replay.RunAsync(
                 capture,
                 name,
@@ -47,15 +50,47 @@ internal static class ReplayCommand
         return command;
     }
 
-    private static FileStream Open(string name)
+    // A bundle of explain holds a capture; everything else has to be one.
+    private static Stream Open(string name)
     {
         try
         {
-            return File.OpenRead(name);
+            FileStream file = File.OpenRead(name);
+            Span<byte> magic = stackalloc byte[4];
+            bool archive = file.ReadAtLeast(magic, 4, throwOnEndOfStream: false) == 4 && magic.SequenceEqual("PK\x03\x04"u8);
+            file.Position = 0;
+            return archive ? CaptureIn(file, name) : file;
+        }
+        catch (InvalidDataException)
+        {
+            throw new CommandException(ExitCode.Failure, $"{Printable.Line(name, 400)}: a damaged archive");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new CommandException(ExitCode.Failure, $"{Printable.Line(name, 400)}: {ConfigTree.Reason(e)}");
         }
+    }
+
+    private static MemoryStream CaptureIn(FileStream file, string name)
+    {
+        using var archive = new ZipArchive(file, ZipArchiveMode.Read);
+        ZipArchiveEntry entry = archive.GetEntry(EvidenceBundle.CaptureName)
+            ?? throw new CommandException(ExitCode.Failure, $"{Printable.Line(name, 400)}: this bundle holds no capture");
+        if (entry.Length > LongestCapture)
+        {
+            throw new CommandException(ExitCode.Failure, $"{Printable.Line(name, 400)}: its capture is longer than any bundle's");
+        }
+
+        // Read to a bound, whatever the archive claims.
+        var capture = new MemoryStream();
+        using Stream content = entry.Open();
+        byte[] block = new byte[64 * 1024];
+        for (int count; (count = content.Read(block)) > 0 && capture.Length <= LongestCapture;)
+        {
+            capture.Write(block, 0, count);
+        }
+
+        capture.Position = 0;
+        return capture;
     }
 }

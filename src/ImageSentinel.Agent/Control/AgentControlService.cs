@@ -39,8 +39,16 @@ internal sealed class AgentControlService(IAgentState state, AgentHistory histor
             context);
 
     public override Task<ExplainResponse> Explain(ExplainRequest request, ServerCallContext context)
-        => Task.FromResult(history.Explain(request.Uid)
-            ?? throw new RpcException(new Status(StatusCode.NotFound, "no finding has this uid, or it is older than what the agent keeps in memory")));
+    {
+        ExplainResponse story = history.Explain(request.Uid)
+            ?? throw new RpcException(new Status(StatusCode.NotFound, "no finding has this uid, or it is older than what the agent keeps in memory"));
+        if (request.WithCapture && story.Finding.BuildId.Length > 0 && state.CaptureOf(story.Finding.BuildId) is { } capture)
+        {
+            story.Capture = Google.Protobuf.ByteString.CopyFrom(capture);
+        }
+
+        return Task.FromResult(story);
+    }
 
     public override async Task ListDestinations(ListDestinationsRequest request, IServerStreamWriter<ListDestinationsResponse> responseStream, ServerCallContext context)
     {

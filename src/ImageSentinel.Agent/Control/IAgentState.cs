@@ -20,4 +20,7 @@ public interface IAgentState
     /// <returns>How many entries were removed; 0 when none matched.</returns>
     /// <exception cref="FormatException">The text is not a destination; the message says how to write one.</exception>
     uint ForgetDestination(string destination);
+
+    /// <summary>The kept capture of a build with findings; null when there is none.</summary>
+    byte[]? CaptureOf(string buildId) => null;
 }

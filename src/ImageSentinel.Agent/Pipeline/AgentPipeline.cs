@@ -33,6 +33,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
     private readonly PostureWatch _posture;
     private readonly BaselineStore _baselineStore;
     private readonly ImageStore _imageStore;
+    private readonly EvidenceKeeper _evidence;
     private readonly DestinationBaseline _baseline;
     private readonly CoreParts _core;
     private readonly PipelineThread _thread;
@@ -61,6 +62,10 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         _posture = new PostureWatch(() => _engines.Found, fact => LookupService.Tell(_queue, fact));
         _marker = new RunMarker(options.StateDirectory);
         _state = new PipelineState(_queue, _thread, _baseline, _engines, spool);
+        var window = new CaptureWindow();
+        _thread.Remember(window);
+        _evidence = new EvidenceKeeper(options.StateDirectory, window, loggers.CreateLogger<EvidenceKeeper>());
+        _state.Evidence = _evidence;
         if (recorder is not null)
         {
             _thread.Record(recorder);
@@ -179,6 +184,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         _indicators.Dispose();
         _baselineStore.Dispose();
         _imageStore.Dispose();
+        _evidence.Dispose();
         _uplink?.Dispose();
         _queue.Dispose();
         return ValueTask.CompletedTask;
@@ -219,6 +225,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
     // On the pipeline thread. What builds say before the first coverage waits: a reader may rely on coverage coming first.
     private void Emit(V1.OutputRecord record)
     {
+        _evidence.On(record);
         if (_coverageTold)
         {
             _ = _records.Write(record);

@@ -20,6 +20,10 @@ internal sealed class PipelineState(
 
     public CollectorUplink? Uplink { get; set; }
 
+    public EvidenceKeeper? Evidence { get; set; }
+
+    public byte[]? CaptureOf(string buildId) => Evidence?.Find(buildId);
+
     public V1.Coverage? Coverage
     {
         get

@@ -22,6 +22,7 @@ internal sealed class PipelineThread : IDisposable
     private readonly Thread _thread;
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private CaptureWriter? _recorder;
+    private CaptureWindow? _window;
     private readonly ConcurrentQueue<Action> _posted = new();
     private long _lastTick;
     private long _progress;
@@ -51,6 +52,9 @@ internal sealed class PipelineThread : IDisposable
 
     /// <summary>Writes every item to a capture from now on; set before <see cref="Start"/>.</summary>
     public void Record(CaptureWriter recorder) => _recorder = recorder;
+
+    /// <summary>Keeps the last moments of the stream there from now on; set before <see cref="Start"/>.</summary>
+    public void Remember(CaptureWindow window) => _window = window;
 
     public void Start() => _thread.Start();
 
@@ -143,6 +147,7 @@ internal sealed class PipelineThread : IDisposable
     {
         _recorder?.Write(item);
         Fact? fact = _processor.Process(item);
+        _window?.Keep(item, fact);
         _ = Interlocked.Increment(ref _progress);
         if (fact is HostFact or SensorFact or EngineFact or ReadyFact)
         {

@@ -21,7 +21,7 @@ internal sealed class StepFileTracker(CoreState state, DownloadedExecutableDetec
     /// <summary>A file that was created and not closed since is looked at all the same.</summary>
     private const long Unclosed = 400 * Stamp.Millisecond;
 
-    /// <summary>The record of an exec is held back longer than a file event: who wrote is asked when both are in.</summary>
+    /// <summary>Forks and execs pass other queues and arrive later than a file event: who wrote is asked when all are in.</summary>
     private const long ExecDelay = 60 * Stamp.Millisecond;
 
     private const int MaximumLayers = 2048;
@@ -34,7 +34,7 @@ internal sealed class StepFileTracker(CoreState state, DownloadedExecutableDetec
     private readonly Dictionary<(int Engine, string Layer), WaitingLayer> _waiting = [];
     private readonly List<(BuildStep Step, StepFile File)> _unclosed = [];
     private readonly List<BuildStep> _live = [];
-    private readonly List<(BuildStep Step, StepFile File, ProcessNode? Node)> _fresh = [];
+    private readonly List<(BuildStep Step, StepFile File, int Pid)> _fresh = [];
 
     /// <summary>A step's layer became known.</summary>
     public void LayerKnown(BuildStep step)
@@ -275,7 +275,7 @@ internal sealed class StepFileTracker(CoreState state, DownloadedExecutableDetec
 
             file = new StepFile(path.ToArray(), layer, at) { Persistence = kind };
             files.Add(file);
-            _fresh.Add((step, file, state.Tree.FindAt(pid, at.Wall)));
+            _fresh.Add((step, file, pid));
         }
         else if (!fresh)
         {
@@ -354,7 +354,7 @@ internal sealed class StepFileTracker(CoreState state, DownloadedExecutableDetec
     {
         int done = 0;
         (ProcessNode? Node, ProcessSnapshot? Snapshot) last = default;
-        foreach ((BuildStep step, StepFile file, ProcessNode? node) in _fresh)
+        foreach ((BuildStep step, StepFile file, int pid) in _fresh)
         {
             if (at.Since(file.First) < ExecDelay)
             {
@@ -363,6 +363,7 @@ internal sealed class StepFileTracker(CoreState state, DownloadedExecutableDetec
 
             done++;
             file.WriterKnown = true;
+            ProcessNode? node = pid > 0 ? state.Tree.FindAt(pid, file.First.Wall) : null;
 
             // runc's first process prepares etc/hosts, etc/resolv.conf and mount points before it becomes the step's command.
             if (node is not null && IsRuntime(step, node, file.First.Wall))

@@ -45,7 +45,12 @@ internal sealed class DeployTracker(CoreState state, BuildRegistry builds, Image
             _watched[fact.ContainerId] = watched;
         }
 
-        watched.Fact = fact;
+        // A container that is being removed is read without what the engine wrote of its privileges: what was known stays.
+        if (fact.NetworkMode.Length > 0 || watched.Fact.NetworkMode.Length == 0)
+        {
+            watched.Fact = fact;
+        }
+
         watched.Session ??= SessionAt(fact.Engine, at);
         Judge(watched, at);
     }

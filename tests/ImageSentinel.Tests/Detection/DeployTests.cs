@@ -92,6 +92,26 @@ public sealed class DeployTests
     }
 
     [Test]
+    public void What_is_read_of_a_container_while_it_is_removed_takes_nothing_back()
+    {
+        Scene scene = BadImage().Tell(Container(900, 1, privileged: true))
+            .Tell(Container(900, 1) with { NetworkMode = "", LogDriver = "", Finished = true, ExitCode = 0 });
+
+        Assert.That(scene.OnlyBuild.Deployments.Single().Risks, Is.EqualTo(new[] { "privileged" }));
+    }
+
+    [Test]
+    public void A_step_of_a_classic_build_on_a_bad_image_is_no_deployment()
+    {
+        ContainerFact step = Container(950, 1, "sha256:" + Scene.Hex(1)) with { Command = ["/bin/sh", "-c", "echo top"], LogDriver = "" };
+        Scene scene = BadImage().File("tmp/docker-builder7", FileChange.Created | FileChange.Directory).Tell(step)
+            .File("tmp/docker-builder7", FileChange.Deleted | FileChange.Directory).After(3000)
+            .Tell(step with { Running = true }).After(2000);
+
+        Assert.That(scene.Find("tainted-image-deployed"), Is.Null);
+    }
+
+    [Test]
     public void Two_containers_of_one_image_are_one_finding()
     {
         Scene scene = BadImage().Tell(Container(900, 1)).Tell(Container(901, 1)).After(1000);
