@@ -89,7 +89,7 @@ public sealed class SentinelCore : IDomainEvents
         _losses = new LossTracker(_state, _builds, _book);
         _files = new StepFileTracker(_state, new DownloadedExecutableDetector(_state, _book), new PersistenceDetector(_book), _indicators);
         _taint = new ImageTaint(_state, images ?? new ImageGraph());
-        _deploys = new DeployTracker(_state, _builds, _taint, _book);
+        _deploys = new DeployTracker(_state, _builds, _taint, _book, _indicators);
         _egress.OfDeployment = _deploys.On;
         _buildKit.LayerKnown = _files.LayerKnown;
         _classic.LayerKnown = _files.LayerKnown;

@@ -142,7 +142,7 @@ internal sealed class StepFileTracker(CoreState state, DownloadedExecutableDetec
             file.Mode = fact.Mode;
             file.Sha256 = fact.Sha256;
             step.Files.SetKind(file, fact.Kind);
-            indicators.JudgeFile(step, Encoding.UTF8.GetString(fact.Path), fact.Sha256, at);
+            indicators.JudgeFile(step, file, at);
         }
 
         file.Note = fact.Note;

@@ -2,6 +2,7 @@ using System.Text;
 using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Detectors;
+using ImageSentinel.Detection.Indicators;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Processes;
 
@@ -12,7 +13,7 @@ namespace ImageSentinel.Detection.Images;
 /// A container is watched for the operator's time window: a build may be judged after its image was run, and what the
 /// container reaches meanwhile belongs to the story. One image, one finding; each further container updates it.
 /// </remarks>
-internal sealed class DeployTracker(CoreState state, BuildRegistry builds, ImageTaint taint, FindingBook book)
+internal sealed class DeployTracker(CoreState state, BuildRegistry builds, ImageTaint taint, FindingBook book, IndicatorDetector indicators)
 {
     private const int MaximumWatched = 1024;
     private const int MaximumPrograms = 16;
@@ -41,6 +42,7 @@ internal sealed class DeployTracker(CoreState state, BuildRegistry builds, Image
                 _ = _watched.Remove(_watched.Values.MinBy(static w => w.At.Boot)!.Fact.ContainerId);
             }
 
+            indicators.JudgeContainer(fact, at);
             watched = new Watched(fact, at) { Session = SessionAt(fact.Engine, at) };
             _watched[fact.ContainerId] = watched;
         }

@@ -1,6 +1,7 @@
 using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
+using ImageSentinel.Detection.Files;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Text;
 
@@ -61,16 +62,34 @@ internal sealed class IndicatorDetector(CoreState state, FindingBook book)
         }
     }
 
-    /// <summary>A file that a step wrote.</summary>
-    /// <param name="step">Who wrote it.</param>
-    /// <param name="path">In the image.</param>
-    /// <param name="sha256">64 hex digits; anything else matches nothing.</param>
-    /// <param name="at">When its hash became known.</param>
-    public void JudgeFile(BuildStep step, string path, string sha256, Stamp at)
+    /// <summary>A file that a step wrote, once its hash is known.</summary>
+    public void JudgeFile(BuildStep step, StepFile file, Stamp at)
     {
-        if (step.Build is { } build && state.Indicators.FindHash(sha256) is { } match)
+        if (step.Build is { } build && file.Sha256.Length > 0 && state.Indicators.FindHash(file.Sha256) is { } match)
         {
-            Tell(build, step, null, match, $"{StepText.Describe(step)} wrote {SafeText.Display(path, 200)}, SHA-256 {sha256}", at);
+            file.Indicator = Shown(match);
+            Tell(build, step, null, match, $"{StepText.Describe(step)} wrote {SafeText.Display(file.Path, 200)}, SHA-256 {file.Sha256}", at, file);
+        }
+    }
+
+    /// <summary>A container is made from an image, whoever built that.</summary>
+    public void JudgeContainer(ContainerFact container, Stamp at)
+    {
+        if (state.Indicators.IsEmpty || (state.Indicators.FindImage(container.ImageId) ?? state.Indicators.FindImage(container.Image)) is not { } match)
+        {
+            return;
+        }
+
+        Finding finding = book.OfHost(DetectorDefinition.IndicatorMatch, $"container {container.ContainerId}", at);
+        if (finding.Message.Length == 0)
+        {
+            finding.Severity = Severity.Critical;
+            finding.ContainerId = container.ContainerId;
+            finding.ImageId = container.ImageId;
+            finding.Message = $"Container {SafeText.Display(container.Name, 64)} was made from {SafeText.Display(container.Image, 200)} ({container.ImageId}): "
+                + $"{match.Value} is listed in {SafeText.Display(match.Source, 200)}.";
+            finding.Add(new Evidence(at, finding.Message));
+            book.Changed(finding, at);
         }
     }
 
@@ -100,10 +119,10 @@ internal sealed class IndicatorDetector(CoreState state, FindingBook book)
 
     private static string Shown(IndicatorMatch match) => $"{match.Value} ({match.Source})";
 
-    private void Tell(Build build, BuildStep? step, Egress? egress, IndicatorMatch match, string what, Stamp at)
-        => Tell(build, step, egress, Severity.Critical, $"{what}: {match.Value} is listed in {SafeText.Display(match.Source, 200)}", at);
+    private void Tell(Build build, BuildStep? step, Egress? egress, IndicatorMatch match, string what, Stamp at, StepFile? file = null)
+        => Tell(build, step, egress, Severity.Critical, $"{what}: {match.Value} is listed in {SafeText.Display(match.Source, 200)}", at, file);
 
-    private void Tell(Build build, BuildStep? step, Egress? egress, Severity severity, string sentence, Stamp at)
+    private void Tell(Build build, BuildStep? step, Egress? egress, Severity severity, string sentence, Stamp at, StepFile? file = null)
     {
         Finding finding = book.Of(build, DetectorDefinition.IndicatorMatch, at);
         if (finding.Evidence.Any(e => e.Summary == sentence || (egress is not null && ReferenceEquals(e.Egress, egress) && finding.Severity >= severity)))
@@ -118,7 +137,7 @@ internal sealed class IndicatorDetector(CoreState state, FindingBook book)
             finding.Message = char.ToUpperInvariant(sentence[0]) + sentence[1..] + ".";
         }
 
-        finding.Add(new Evidence(at, sentence, egress?.Process, egress));
+        finding.Add(new Evidence(at, sentence, egress?.Process ?? file?.WrittenBy, egress, File: file));
         book.Changed(finding, at);
         BuildRegistry.Touch(build, at);
     }

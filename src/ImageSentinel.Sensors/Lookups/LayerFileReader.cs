@@ -8,7 +8,7 @@ using ImageSentinel.Interop;
 
 namespace ImageSentinel.Sensors.Lookups;
 
-/// <summary>Looks at files that steps wrote: kind by the first bytes, size, SHA-256 of programs and scripts.</summary>
+/// <summary>Looks at files that steps wrote: kind by the first bytes, size, SHA-256 of programs, scripts and archives.</summary>
 /// <remarks>
 /// Owns one thread of low priority. Everything about these files was chosen by a
 /// stranger, who may still be writing: they are opened below the data root only (see <see cref="RegularFile"/>), nothing
@@ -122,16 +122,16 @@ public sealed class LayerFileReader : IDisposable
         FileKind kind = FileKinds.Of(block.AsSpan(0, head));
         string note = "";
         string hash = "";
-        bool program = kind is FileKind.Elf or FileKind.Script || (facts.Mode & 0b001_001_001) != 0;
-        if (program && facts.Size > LargestHashed)
+        bool telling = kind is FileKind.Elf or FileKind.Script or FileKind.Archive || (facts.Mode & 0b001_001_001) != 0;
+        if (telling && facts.Size > LargestHashed)
         {
             note = TooLarge;
         }
-        else if (program && !MaySpend(facts.Size))
+        else if (telling && !MaySpend(facts.Size))
         {
             note = OverBudget;
         }
-        else if (program)
+        else if (telling)
         {
             // A chmod right after the download is no change of content, and still one we must not overlook: read again.
             for (int attempt = 1; ; attempt++)

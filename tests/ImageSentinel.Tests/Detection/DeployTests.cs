@@ -3,6 +3,7 @@ using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
 using ImageSentinel.Detection.Images;
+using ImageSentinel.Detection.Indicators;
 using ImageSentinel.Detection.Model;
 using NUnit.Framework;
 
@@ -89,6 +90,22 @@ public sealed class DeployTests
 
         scene.Tell(Container(901, 1, privileged: true));
         Assert.That(scene.Find("tainted-image-deployed")!.Severity, Is.EqualTo(Severity.High));
+    }
+
+    [Test]
+    public void A_listed_image_that_nobody_built_here_is_told_when_a_container_is_made_from_it()
+    {
+        var scene = new Scene();
+        var feed = new IndicatorSetBuilder();
+        feed.From("feed.txt");
+        Assert.That(feed.TryAdd(Scene.Hex(5), out string problem), Is.True, problem);
+        scene.Core.ChangeIndicators(feed.Build());
+
+        scene.Tell(Container(900, 5, "example/pulled:1"));
+
+        Finding finding = scene.Find("indicator-match")!;
+        Assert.That((finding.Severity, finding.ContainerId), Is.EqualTo((Severity.Critical, Scene.Hex(900))));
+        Assert.That(finding.Message, Does.Contain("feed.txt"));
     }
 
     [Test]
