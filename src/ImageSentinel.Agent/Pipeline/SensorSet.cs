@@ -1,5 +1,6 @@
 using ImageSentinel.Agent.Options;
 using ImageSentinel.Detection.Model;
+using ImageSentinel.Docker;
 using ImageSentinel.Interop;
 using ImageSentinel.Sensors.Audit;
 using ImageSentinel.Sensors.Conntrack;
@@ -16,6 +17,9 @@ namespace ImageSentinel.Agent.Pipeline;
 /// <summary>The host's instruments: switched on together, told about engines, and reported into the stream.</summary>
 internal sealed class SensorSet : IAsyncDisposable
 {
+    // Where a listener names no port (dockerd(8)).
+    private const ushort PlainApi = 2375;
+
     private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(2);
 
     private readonly SensorQueue _queue;
@@ -82,6 +86,12 @@ internal sealed class SensorSet : IAsyncDisposable
     /// <summary>Points the instruments at an engine, or at its new socket and daemon after a restart.</summary>
     public void Watch(EngineFact engine)
     {
+        // TLS shows no requests.
+        foreach (string listener in engine.Listeners.Where(l => !engine.Tls && l.StartsWith("tcp://", StringComparison.Ordinal)))
+        {
+            Names?.WatchPort(DaemonConfiguration.PortOf(listener) is > 0 and <= ushort.MaxValue and var port ? (ushort)port : PlainApi);
+        }
+
         FileIdentity? identity = SafeFile.IdentityOf(engine.Socket);
         if (identity is { } socket)
         {

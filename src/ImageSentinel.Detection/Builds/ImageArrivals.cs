@@ -81,15 +81,22 @@ internal sealed class ImageArrivals(CoreState state, BuildRegistry builds, Class
         }
     }
 
-    private static Builder OriginOf(ImageFact image, bool loading)
-        => loading ? Builder.Load
+    // A loaded image says of its origin what it said where it was saved; an import beside a load is told by who asked.
+    private Builder OriginOf(ImageFact image, bool loading, Stamp arrived)
+        => loading && !(IsImport(image) && Asks("import", image.Engine, arrived) && !Asks("load", image.Engine, arrived)) ? Builder.Load
         : image.Container.Length > 0 ? Builder.Commit
-        : image.History is [{ Comment: var comment }] && comment.StartsWith("Imported from", StringComparison.Ordinal) ? Builder.Import
+        : IsImport(image) ? Builder.Import
         : Builder.None;
+
+    private static bool IsImport(ImageFact image)
+        => image.History is [{ Comment: var comment }] && comment.StartsWith("Imported from", StringComparison.Ordinal);
+
+    private bool Asks(string verb, int engine, Stamp at)
+        => state.Clients.Sessions.Any(s => s.Engine == engine && s.Command.Verb == verb && s.AliveAt(at, 250 * Stamp.Millisecond));
 
     private void Tell(ImageFact image, bool loading, Stamp arrived, Stamp at)
     {
-        Builder origin = OriginOf(image, loading);
+        Builder origin = OriginOf(image, loading, arrived);
         bool known = _known.Contains(image.ImageId);
         if (origin == Builder.None || (known && !loading) || (_byDigest.Contains(image.ImageId) && !loading))
         {

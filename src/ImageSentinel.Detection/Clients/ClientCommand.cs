@@ -91,6 +91,9 @@ public sealed record ClientCommand(ClientIntent Intent, IReadOnlyList<string> Ta
             "build" or "b" => Build(arguments, i + 1),
             "bake" => new ClientCommand(ClientIntent.Build, [], "", ""),
             "" => Unknown,
+            // docker commit CONTAINER NAME, docker import FILE NAME: the name comes last.
+            "commit" or "import" when arguments.Count > i + 2 && !arguments[^1].StartsWith('-') && arguments[^1] != "-" =>
+                new ClientCommand(ClientIntent.Other, [Canonical(arguments[^1])], "", "") { Verb = verb },
             _ => new ClientCommand(ClientIntent.Other, [], "", "") { Verb = verb },
         };
     }

@@ -13,6 +13,7 @@ namespace ImageSentinel.Detection.Clients;
 public sealed class ClientTracker
 {
     private const int MaximumSessions = 4096;
+    private const int MaximumTold = 8;
 
     // A client connects before its build shows: up to 0.5 s for a CLI, longer while a context is uploaded.
     private const long FreshWindow = 15 * Stamp.Second;
@@ -146,9 +147,27 @@ public sealed class ClientTracker
         }
 
         double best = weighed[0].Score;
-        var close = weighed.Where(c => best - c.Score < 3).Take(8).ToList();
+        List<(ClientSession Session, double Score, string Reason)> close = OneRelayEach([.. weighed.Where(c => best - c.Score < 3)]);
         double total = close.Sum(c => Math.Pow(2, c.Score - best));
         return [.. close.Select(c => ToClient(c.Session, Math.Round(Math.Pow(2, c.Score - best) / total, 2), c.Reason))];
+    }
+
+    // docker -H ssh:// opens an SSH connection, and so a relay, for each of a build's connections: they are one client.
+    private static List<(ClientSession Session, double Score, string Reason)> OneRelayEach(List<(ClientSession Session, double Score, string Reason)> close)
+    {
+        var kept = new List<(ClientSession Session, double Score, string Reason)>();
+        foreach ((ClientSession Session, double Score, string Reason) candidate in close)
+        {
+            bool another = candidate.Session is { Command.Verb: ClientCommand.Relay, Snapshot: { } process }
+                && kept.Exists(k => k.Session is { Command.Verb: ClientCommand.Relay, Snapshot: { } first }
+                    && (first.Uid, first.LoginUid) == (process.Uid, process.LoginUid));
+            if (!another && kept.Count < MaximumTold)
+            {
+                kept.Add(candidate);
+            }
+        }
+
+        return kept;
     }
 
     public void Expire(Stamp now)

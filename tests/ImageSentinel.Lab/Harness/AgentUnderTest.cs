@@ -8,11 +8,14 @@ internal sealed class AgentUnderTest : IDisposable
 {
     private static readonly JsonParser _parser = new(JsonParser.Settings.Default.WithIgnoreUnknownFields(true));
 
+    /// <summary>The lab's requester and registry are expected: what is reported is what a step did.</summary>
+    public const string RootMayBuild = "trusted_clients: [{uid: 0}]\n  new_image_threshold: 100000";
+
     private readonly string _folder;
     private readonly string _configuration;
     private ProgramUnderTest? _program;
 
-    public AgentUnderTest(string folder, IEnumerable<string> sockets, Uri? collector, string mode = "enforcing", string extra = "")
+    public AgentUnderTest(string folder, IEnumerable<string> sockets, Uri? collector, string mode = "enforcing", string extra = "", string policy = RootMayBuild)
     {
         _folder = folder;
         Directory.CreateDirectory(folder);
@@ -23,10 +26,8 @@ internal sealed class AgentUnderTest : IDisposable
             control_socket: {{folder}}/agent.sock
             engines:{{engines}}
             policy:
-              # The lab's requester and registry are expected: what is reported is what a step did.
-              trusted_clients: [{uid: 0}]
               registry_allow_list: ["127.0.0.1:5000"]
-              new_image_threshold: 100000
+              {{policy}}
             baseline:
               mode: {{mode}}
             outputs:

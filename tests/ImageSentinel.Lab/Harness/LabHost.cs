@@ -22,6 +22,9 @@ internal static class LabHost
 
     public static void Up(string engine) => Must("up", "--engine", engine);
 
+    /// <summary>Lets an engine listen over TCP: "tcp" plain, "tls" with client certificates. It starts anew for it.</summary>
+    public static void Listen(string engine, string how) => Must("up", "--engine", engine, "--" + how);
+
     public static void Down() => Must("down");
 
     public static bool IsUp => Tool.Run(_script, "env").ExitCode == 0;
