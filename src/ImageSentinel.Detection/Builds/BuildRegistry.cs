@@ -8,6 +8,7 @@ namespace ImageSentinel.Detection.Builds;
 public sealed class BuildRegistry(CoreState state)
 {
     private const int MaximumRecent = 256;
+    private const int RecentRivals = 16;
 
     private readonly List<Build> _active = [];
     private readonly List<Build> _recent = [];
@@ -53,7 +54,9 @@ public sealed class BuildRegistry(CoreState state)
 
     internal void ChooseClients(Build build, Stamp at)
     {
-        IReadOnlyList<(ClientSession Session, double Score, string Reason)> weighed = state.Clients.Weigh(build, _active);
+        // The ended ones too: whoever got a build is less likely to be behind the next.
+        List<Build> others = [.. _active, .. _recent.TakeLast(RecentRivals)];
+        IReadOnlyList<(ClientSession Session, double Score, string Reason)> weighed = state.Clients.Weigh(build, others);
 
         // A builder of its own is asked through the engine by a build command, or not through the engine at all: whoever
         // else talks to the engine meanwhile does not count.
@@ -65,7 +68,7 @@ public sealed class BuildRegistry(CoreState state)
         else
         {
             build.PrimarySession = weighed.Count > 0 ? weighed[0].Session : null;
-            build.Clients = state.Clients.Choose(build, _active);
+            build.Clients = state.Clients.Choose(build, others);
         }
 
         ClientsChosen?.Invoke(build, at);

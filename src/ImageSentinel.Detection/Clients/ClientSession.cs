@@ -10,7 +10,7 @@ public sealed class ClientSession(int engine, Stamp first)
 {
     private const int MaximumRequests = 8;
 
-    private readonly List<string> _requests = [];
+    private readonly List<ApiRequest> _requests = [];
 
     public int Engine { get; } = engine;
 
@@ -38,14 +38,14 @@ public sealed class ClientSession(int engine, Stamp first)
     /// <summary>The Dockerfile its command line names, as read while it ran.</summary>
     public Dockerfile? Dockerfile { get; internal set; }
 
-    /// <summary>Requests that make or change something, as read from the wire: method and target. Bounded.</summary>
-    public IReadOnlyList<string> Requests => _requests;
+    /// <summary>Requests that make or change something, as read from the wire. Bounded.</summary>
+    public IReadOnlyList<ApiRequest> Requests => _requests;
 
     /// <summary>Requests were read, and none of them makes or changes anything.</summary>
     public bool Reads { get; private set; }
 
     /// <summary>Takes a request that was read from the wire.</summary>
-    internal void Asked(string method, string target, ushort port)
+    internal void Asked(string method, string target, ushort port, Stamp at)
     {
         if (method is "GET" or "HEAD")
         {
@@ -54,13 +54,12 @@ public sealed class ClientSession(int engine, Stamp first)
         }
 
         Reads = false;
-        Port = port;
         if (_requests.Count == MaximumRequests)
         {
             _requests.RemoveAt(0);
         }
 
-        _requests.Add($"{method} {target}");
+        _requests.Add(new ApiRequest(at, port, $"{method} {target}"));
         ClientCommand command = ClientCommand.OfRequest(target);
         Command = command.Intent == ClientIntent.Unknown ? Command : command;
     }
@@ -70,3 +69,6 @@ public sealed class ClientSession(int engine, Stamp first)
 
     public bool AliveAt(Stamp at, long slack) => Ended is not { } ended || ended.Boot + slack >= at.Boot;
 }
+
+/// <summary>A request on plain TCP: method and target, from a client's port.</summary>
+public sealed record ApiRequest(Stamp At, ushort Port, string Text);

@@ -149,7 +149,7 @@ public sealed class ClientTracker
         double best = weighed[0].Score;
         List<(ClientSession Session, double Score, string Reason)> close = OneRelayEach([.. weighed.Where(c => best - c.Score < 3)]);
         double total = close.Sum(c => Math.Pow(2, c.Score - best));
-        return [.. close.Select(c => ToClient(c.Session, Math.Round(Math.Pow(2, c.Score - best) / total, 2), c.Reason))];
+        return [.. close.Select(c => ToClient(c.Session, build, Math.Round(Math.Pow(2, c.Score - best) / total, 2), c.Reason))];
     }
 
     // docker -H ssh:// opens an SSH connection, and so a relay, for each of a build's connections: they are one client.
@@ -174,9 +174,22 @@ public sealed class ClientTracker
         => _sessions.RemoveAll(s => (s.Ended is { } ended && now.Since(ended) > 15 * 60 * Stamp.Second)
             || (s.Address is not null && now.Since(s.Last) > 60 * 60 * Stamp.Second));
 
-    private static BuildClient ToClient(ClientSession session, double confidence, string reason) => session.Address is { } address
-        ? new BuildClient(confidence, session.Tls ? Transport.Tls : Transport.Tcp, address, session.Port, session.Snapshot, reason) { Requests = [.. session.Requests] }
-        : new BuildClient(confidence, Transport.Unix, null, 0, session.Snapshot, reason);
+    private static BuildClient ToClient(ClientSession session, Build build, double confidence, string reason)
+    {
+        if (session.Address is not { } address)
+        {
+            return new BuildClient(confidence, Transport.Unix, null, 0, session.Snapshot, reason);
+        }
+
+        // What the same client asked long before, or after, is another matter.
+        List<ApiRequest> requests = [.. session.Requests.Where(r => r.At.Boot > build.Started.Boot - FreshWindow
+            && (build.Ended is not { } ended || r.At.Boot < ended.Boot))];
+        ushort port = requests.FindLast(static r => ClientCommand.OfRequest(r.Text).Intent == ClientIntent.Build)?.Port ?? session.Port;
+        return new BuildClient(confidence, session.Tls ? Transport.Tls : Transport.Tcp, address, port, session.Snapshot, reason)
+        {
+            Requests = [.. requests.Select(static r => r.Text)],
+        };
+    }
 
     private static (double Score, string Reason) Score(ClientSession session, Build build, IReadOnlyList<Build> others)
     {
@@ -249,8 +262,14 @@ public sealed class ClientTracker
             reasons.Add("it ended with the build");
         }
 
+        if (others.Any(o => o.PrimarySession == session && o.Ended is { } over && over.Boot <= build.Started.Boot + EndSlack && session.Last.Boot < over.Boot))
+        {
+            score -= 5;
+            reasons.Add("it had its build, and has not connected since");
+        }
+
         // One client asks for one build at a time, unless nothing else explains this one.
-        if (others.Any(o => !ReferenceEquals(o, build) && o.PrimarySession == session
+        if (others.Any(o => o.Active && !ReferenceEquals(o, build) && o.PrimarySession == session
             && (o.Dockerfile is null || build.Dockerfile is null || !o.Dockerfile.SameAs(build.Dockerfile))))
         {
             score -= 3;

@@ -127,7 +127,7 @@ internal sealed class TcpApiClients(CoreState state)
             session = state.Clients.Accept(engine, e.Client, e.ClientPort, tls: false, e.At);
         }
 
-        session?.Asked(e.Method, e.Target, e.ClientPort);
+        session?.Asked(e.Method, e.Target, e.ClientPort, e.At);
     }
 
     private bool IsOwn(NetAddress address)

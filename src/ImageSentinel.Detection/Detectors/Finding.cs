@@ -59,6 +59,9 @@ public sealed class Finding(string uid, DetectorDefinition detector, Build? buil
 
     public Severity Severity { get; internal set; }
 
+    /// <summary>Severity of what happened, before who asked for it is weighed: that can still change.</summary>
+    internal Severity Unweighed { get; set; }
+
     public double Confidence { get; internal set; } = 1;
 
     public string Title { get; internal set; } = detector.Title;

@@ -21,12 +21,13 @@ internal sealed class NeverSeenEgressDetector(CoreState state, FindingBook book)
             : addressKnown ? Severity.Medium
             : Severity.High;
         Finding finding = book.Of(build, DetectorDefinition.NeverSeenEgress, at);
-        severity = Weigh(build, severity);
-        if (finding.Step is null || severity > finding.Severity)
+        if (finding.Step is null || severity > finding.Unweighed)
         {
             finding.Step = step;
-            finding.Severity = severity;
+            finding.Unweighed = severity;
         }
+
+        finding.Severity = Weigh(build, finding.Unweighed);
 
         finding.Add(new Evidence(egress.First, Sentence(step, egress), egress.Process, egress));
         finding.Message = Describe(build, finding);
@@ -45,9 +46,9 @@ internal sealed class NeverSeenEgressDetector(CoreState state, FindingBook book)
         Severity severity = egress.Novelty == Novelty.Learning ? Severity.Informational
             : addressKnown ? Severity.Medium
             : Severity.High;
-        severity = Weigh(build, severity);
         Finding finding = book.Of(build, DetectorDefinition.NeverSeenEgress, at);
-        finding.Severity = severity > finding.Severity ? severity : finding.Severity;
+        finding.Unweighed = severity > finding.Unweighed ? severity : finding.Unweighed;
+        finding.Severity = Weigh(build, finding.Unweighed);
         finding.Add(new Evidence(egress.First, FetchSentence(fetch), egress.Process, egress));
         finding.Message = Describe(build, finding);
         book.Changed(finding, at);
@@ -74,7 +75,7 @@ internal sealed class NeverSeenEgressDetector(CoreState state, FindingBook book)
         if (finding is not null)
         {
             string message = Describe(build, finding);
-            Severity severity = Weigh(build, finding.Severity);
+            Severity severity = Weigh(build, finding.Unweighed);
             if (message != finding.Message || severity != finding.Severity)
             {
                 finding.Severity = severity;
