@@ -13,7 +13,9 @@ namespace ImageSentinel.Detection.Clients;
 public sealed class ClientTracker
 {
     private const int MaximumSessions = 4096;
-    private const int MaximumTold = 8;
+    /// <summary>Candidates told of one build.</summary>
+    internal const int MaximumTold = 8;
+
 
     // A client connects before its build shows: up to 0.5 s for a CLI, longer while a context is uploaded.
     private const long FreshWindow = 15 * Stamp.Second;

@@ -88,7 +88,11 @@ internal sealed class TcpApiClients(CoreState state)
     {
         Stamp at = e.At;
         NetAddress address = e.Address;
-        int found = _connects.FindLastIndex(c => c.Engine == engine && at.Since(c.At) < Window && Fits(c.Node, address));
+        bool own = IsOwn(address);
+        bool near = own || IsNear(address);
+        int found = near
+            ? _connects.FindLastIndex(c => c.Engine == engine && at.Since(c.At) < Window && (own || c.Node.Scope is ContainerScope))
+            : -1;
         if (found >= 0)
         {
             ProcessNode node = _connects[found].Node;
@@ -98,7 +102,7 @@ internal sealed class TcpApiClients(CoreState state)
         }
 
         ClientSession session = state.Clients.Accept(engine, address, e.Port, tls, at);
-        if (IsOwn(address) || IsNear(address))
+        if (near)
         {
             _ = _accepts.RemoveAll(a => at.Since(a.At) > Window);
             if (_accepts.Count < Maximum)

@@ -76,7 +76,7 @@ internal sealed class ClientPolicyDetector(CoreState state, FindingBook book, Po
         string request = client.Requests.FirstOrDefault(static r => ClientCommand.OfRequest(r).Intent == ClientIntent.Build) is { } asked ? $", by {SafeText.Display(asked, 200)}" : "";
         string listed = state.Policy.TrustedClients.Count > 0 ? "it matches no entry of trusted_clients" : "trusted_clients names nobody";
         string doubt = client.Confidence < 0.995
-            ? string.Create(CultureInfo.InvariantCulture, $" {build.Clients.Count} clients are possible; this one with confidence {client.Confidence:0.00}.")
+            ? string.Create(CultureInfo.InvariantCulture, $" {(build.Clients.Count == ClientTracker.MaximumTold ? "At least " : "")}{build.Clients.Count} clients are possible; this one with confidence {client.Confidence:0.00}.")
             : "";
         return $"{Name(build)} was asked for by {who}{request}{process}{origin}; {listed}.{posture.RemarkOn(build, client)}{doubt}";
     }
