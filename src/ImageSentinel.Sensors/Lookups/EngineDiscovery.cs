@@ -20,6 +20,12 @@ public static class EngineDiscovery
         {
             int pid = DaemonBehind(socket);
             EngineInfo info = await EngineApi.AskAsync(socket, cancellation).ConfigureAwait(false);
+            if (pid == 0)
+            {
+                // Our question started it.
+                pid = DaemonBehind(socket);
+            }
+
             ProcessFact? daemon = ProcessReader.Read(pid);
             IReadOnlyList<string> arguments = daemon?.Args ?? [];
             DaemonConfiguration configuration = ReadConfiguration(pid, arguments);
@@ -48,10 +54,14 @@ public static class EngineDiscovery
     /// <summary>The daemon that serves a socket.</summary>
     /// <remarks>SO_PEERCRED names whoever called listen(2). With socket activation (docker.socket, <c>-H fd://</c>) that is
     /// systemd; the daemon then is the other process that holds the listening socket.</remarks>
+    /// <returns>0 when only systemd holds it: the daemon is not running yet.</returns>
     internal static int DaemonBehind(string socket)
     {
         int listener = SocketPeer.Of(socket).Pid;
-        return listener == 1 ? ListeningSockets.HolderOf(socket) ?? listener : listener;
+        return listener != 1 ? listener
+            : ListeningSockets.HolderOf(socket) is { } daemon ? daemon
+            : ProcessReader.Read(1)?.Exe is { } first && first.EndsWith("/dockerd", StringComparison.Ordinal) ? 1
+            : 0;
     }
 
     /// <summary>What a daemon was told, as far as it can be read; its file is looked up in its own mount namespace.</summary>

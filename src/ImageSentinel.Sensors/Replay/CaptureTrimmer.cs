@@ -7,6 +7,7 @@ using ImageSentinel.Detection.Builds;
 using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Model;
+using ImageSentinel.Detection.Posture;
 using ImageSentinel.Detection.Processes;
 using ImageSentinel.Kernel.Audit;
 using ImageSentinel.Kernel.Netlink;
@@ -51,6 +52,9 @@ public static class CaptureTrimmer
                 case SensorKind.Facts when FactCodec.FromItem(item) is HostFact host:
                     write(FactCodec.ToItem(Anonymous(host), item.BootNanoseconds, item.WallNanoseconds));
                     break;
+                case SensorKind.Facts when FactCodec.FromItem(item) is PostureFact posture:
+                    write(FactCodec.ToItem(Anonymous(posture), item.BootNanoseconds, item.WallNanoseconds));
+                    break;
                 default:
                     write(item);
                     break;
@@ -63,6 +67,13 @@ public static class CaptureTrimmer
         Hostname = "host",
         HostId = new string('0', 32),
         Users = [.. host.Users.Where(static u => u.Uid is 0 or 65534)],
+    };
+
+    // Who is in which group, and what runs in containers that neither build nor hold the engine's socket, is nobody's business.
+    private static PostureFact Anonymous(PostureFact posture) => posture with
+    {
+        GroupMembers = [.. posture.GroupMembers.Select(static (_, i) => string.Create(CultureInfo.InvariantCulture, $"user{i + 1}"))],
+        Containers = [.. posture.Containers.Where(static c => c.SocketSource.Length > 0 || c.Builder.Length > 0)],
     };
 
     private static HashSet<int> FindWhatMatters(Func<CaptureReader> open)
