@@ -9,6 +9,7 @@ using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Posture;
 using ImageSentinel.Detection.Processes;
+using ImageSentinel.Detection.Text;
 using ImageSentinel.Kernel.Audit;
 using ImageSentinel.Kernel.Netlink;
 using ImageSentinel.Sensors.Stream;
@@ -155,7 +156,7 @@ public static class CaptureTrimmer
 
             if (callers.TryGetValue(record.Serial, out int pid) && kept.Contains(pid) && record.Type != AuditRecordType.ProcessTitle)
             {
-                Write(output, datagram);
+                Write(output, record.Type == AuditRecordType.Execve ? WithoutSecrets(record, datagram) : datagram);
             }
             else if (record.Type is AuditRecordType.Syscall or AuditRecordType.UringOperation || !callers.ContainsKey(record.Serial))
             {
@@ -167,13 +168,40 @@ public static class CaptureTrimmer
         return item with { Bytes = bytes, Length = bytes.Length, Pooled = false };
     }
 
-    private static byte[] Empty(in AuditRecord record)
+    // Arguments are shown redacted; whoever gets the capture gets no more than that.
+    internal static ReadOnlySpan<byte> WithoutSecrets(in AuditRecord record, ReadOnlySpan<byte> datagram)
+    {
+        var text = new System.Text.StringBuilder();
+        bool changed = false;
+        var reader = new AuditFieldReader(record.Fields);
+        while (reader.TryRead())
+        {
+            string value = System.Text.Encoding.ASCII.GetString(reader.Value);
+            bool argument = reader.Key.Length > 1 && reader.Key[0] == (byte)'a' && char.IsAsciiDigit((char)reader.Key[1]) && !reader.Key.EndsWith("_len"u8);
+            byte[] plain = new byte[argument ? AuditValue.DecodedLength(reader.Value) : 0];
+            if (argument && AuditValue.Decode(reader.Value, plain, out int length) == OperationStatus.Done)
+            {
+                string shown = System.Text.Encoding.UTF8.GetString(plain.AsSpan(0, length));
+                string redacted = Redactor.Redact(shown);
+                changed |= redacted != shown;
+                value = redacted == shown ? value : Convert.ToHexString(System.Text.Encoding.UTF8.GetBytes(redacted));
+            }
+
+            _ = text.Append(text.Length > 0 ? " " : "").Append(System.Text.Encoding.ASCII.GetString(reader.Key)).Append('=').Append(value);
+        }
+
+        return changed ? Datagram(AuditRecordType.Execve, record, text.ToString()) : datagram;
+    }
+
+    private static byte[] Empty(in AuditRecord record) => Datagram(AUDIT_CONFIG_CHANGE, record, "op=trimmed");
+
+    private static byte[] Datagram(ushort type, in AuditRecord record, string fields)
     {
         byte[] text = System.Text.Encoding.ASCII.GetBytes(string.Create(
             CultureInfo.InvariantCulture,
-            $"audit({record.TimestampMilliseconds / 1000}.{record.TimestampMilliseconds % 1000:000}:{record.Serial}): op=trimmed"));
+            $"audit({record.TimestampMilliseconds / 1000}.{record.TimestampMilliseconds % 1000:000}:{record.Serial}): {fields}"));
         byte[] datagram = new byte[NetlinkFrame.HeaderSize + text.Length];
-        _ = NetlinkFrame.WriteHeader(datagram, AUDIT_CONFIG_CHANGE, 0, 0, text.Length);
+        _ = NetlinkFrame.WriteHeader(datagram, type, 0, 0, text.Length);
         text.CopyTo(datagram, NetlinkFrame.HeaderSize);
         return datagram;
     }
