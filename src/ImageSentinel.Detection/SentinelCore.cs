@@ -7,6 +7,7 @@ using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Events;
 using ImageSentinel.Detection.Files;
 using ImageSentinel.Detection.Flows;
+using ImageSentinel.Detection.History;
 using ImageSentinel.Detection.Images;
 using ImageSentinel.Detection.Indicators;
 using ImageSentinel.Detection.Model;
@@ -29,6 +30,7 @@ public sealed class SentinelCore : IDomainEvents
     private readonly BuildKitTracker _buildKit;
     private readonly ClassicTracker _classic;
     private readonly DaemonlessTracker _daemonless;
+    private readonly HistoryWitness _history;
     private readonly RuntimeTracker _runtimes;
     private readonly ImageArrivals _arrivals;
     private readonly ImageLinker _images;
@@ -77,6 +79,7 @@ public sealed class SentinelCore : IDomainEvents
         _indicators = new IndicatorDetector(_state, _book);
         _fetches = new DaemonFetchTracker(_state, _builds, _neverSeen, _names, _indicators);
         _daemonless = new DaemonlessTracker(_state, _builds);
+        _history = new HistoryWitness(_state, _builds, new RecordMismatchDetector(_state, _book));
         _runtimes = new RuntimeTracker(_state, _buildKit, _classic, _daemonless);
         _egress = new EgressTracker(_state, _neverSeen, new EgressBehaviourDetector(_book), _fetches, _names, _addresses, _indicators);
         _flows = new FlowLedger(_state, _addresses) { Unexplained = _egress.Unexplained, Counted = EgressTracker.Counted };
@@ -277,6 +280,15 @@ public sealed class SentinelCore : IDomainEvents
                 }
 
                 break;
+            case HistoryStateFact history:
+                _history.Learn(history, at);
+                break;
+            case BuildRecordFact record:
+                _history.Learn(record, at);
+                break;
+            case BuildVertexFact vertexes:
+                _history.Learn(vertexes);
+                break;
             case StoreImageFact image:
                 _daemonless.Learn(image);
                 break;
@@ -346,6 +358,7 @@ public sealed class SentinelCore : IDomainEvents
         _buildKit.OnTick(at);
         _classic.OnTick(at);
         _daemonless.OnTick(at);
+        _history.OnTick(at);
         _egress.OnTick(at);
         _files.OnTick(at);
         foreach (Build build in _builds.Active)

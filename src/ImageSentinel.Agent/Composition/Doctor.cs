@@ -8,6 +8,7 @@ using ImageSentinel.Detection.Model;
 using ImageSentinel.Interop;
 using ImageSentinel.Sensors.Audit;
 using ImageSentinel.Sensors.Conntrack;
+using ImageSentinel.Sensors.History;
 using ImageSentinel.Sensors.Lookups;
 using ImageSentinel.Sensors.SelfTesting;
 using ImageSentinel.Sensors.Stream;
@@ -75,6 +76,7 @@ internal sealed class Doctor : IDoctor
             SensorStatus status = sensor.Status;
             checks.Add(status.Health switch
             {
+                SensorHealth.Off when sensor is HistorySensor => new DoctorCheck(sensor.Name, DoctorResult.Ok, $"none: {status.Reason}", ""),
                 SensorHealth.Off => new DoctorCheck(sensor.Name, DoctorResult.Failure, $"off: {status.Reason}", Remedy(sensor.Name)),
                 SensorHealth.Degraded => new DoctorCheck(sensor.Name, DoctorResult.Warning, status.Reason, Remedy(sensor.Name)),
                 _ when proof is { Delivers: false } => new DoctorCheck(sensor.Name, DoctorResult.Warning, proof.Reason, Remedy(sensor.Name)),

@@ -111,7 +111,8 @@ public sealed record SensorOptions(
     SensorMode Processes,
     SensorMode Conntrack,
     SensorMode Names,
-    SensorMode Bpf);
+    SensorMode Bpf,
+    SensorMode History = SensorMode.Auto);
 
 public enum SensorMode
 {

@@ -151,5 +151,6 @@ internal static class AgentOptionsBinder
         sensors.Get(AgentSchema.Processes),
         sensors.Get(AgentSchema.Conntrack),
         sensors.Get(AgentSchema.Names),
-        sensors.Get(AgentSchema.Bpf));
+        sensors.Get(AgentSchema.Bpf),
+        sensors.Get(AgentSchema.History));
 }

@@ -109,10 +109,14 @@ internal static class AgentSchema
     public static readonly ValueSetting<SensorMode> Names = Sensor("names", "Names behind addresses");
     public static readonly ValueSetting<SensorMode> Bpf = Sensor("bpf", "Optional hooks where the kernel allows them");
 
+    // No "on": an engine without a history is nothing to refuse the start for.
+    public static readonly ValueSetting<SensorMode> History = new(
+        "history", "The engine's build history (Docker 23.0 and later), a second witness", ValueTypes.OneOf(("auto", SensorMode.Auto), ("off", SensorMode.Off)), "auto");
+
     public static readonly SectionSetting Sensors = new(
         "sensors",
         "auto: on where the host can. on: the agent does not start without it. off",
-        [Audit, Fanotify, Processes, Conntrack, Names, Bpf]);
+        [Audit, Fanotify, Processes, Conntrack, Names, Bpf, History]);
 
     public static readonly SectionSetting Root =
         new("", "ImageSentinel agent", [StateDirectory, ControlSocket, Engines, Policy, Baseline, Indicators, Outputs, Sensors]);

@@ -9,6 +9,7 @@ using Clients = ImageSentinel.Detection.Clients;
 using Images = ImageSentinel.Detection.Images;
 using Files = ImageSentinel.Detection.Files;
 using Detectors = ImageSentinel.Detection.Detectors;
+using History = ImageSentinel.Detection.History;
 using Processes = ImageSentinel.Detection.Processes;
 
 namespace ImageSentinel.Agent.Pipeline;
@@ -74,6 +75,7 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
             Coverage = coverage.Of(build),
             Host = Host(),
             BuilderContainerId = build.BuilderContainer,
+            History = build.Record is { } record ? Record(record) : null,
             EngineSocket = state.Engines.TryGetValue(build.Engine, out EngineFact? engine) ? engine.Socket : "",
         };
         message.Clients.AddRange(build.Clients.Select(Client));
@@ -96,6 +98,25 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
         message.Notes.AddRange(build.Notes);
         message.Containers.AddRange(build.Deployments.Select(Container));
         message.Origins.AddRange(build.Origins.Select(Origin));
+        return message;
+    }
+
+    private static V1.BuildHistoryRecord Record(History.BuildRecord record)
+    {
+        var message = new V1.BuildHistoryRecord
+        {
+            Ref = record.Ref,
+            State = record.Deleted is not null ? "deleted" : record.CompletedWall != 0 ? "complete" : "active",
+            Error = Clean(record.Error),
+            CachedSteps = (uint)Math.Max(0, record.CachedSteps),
+            TotalSteps = (uint)Math.Max(0, record.TotalSteps),
+        };
+        foreach (BuildAttribute attribute in record.Attributes)
+        {
+            message.Attributes[attribute.Name] = Clean(attribute.Value);
+        }
+
+        message.Names.AddRange(record.Names);
         return message;
     }
 

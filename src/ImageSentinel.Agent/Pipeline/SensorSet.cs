@@ -5,6 +5,7 @@ using ImageSentinel.Interop;
 using ImageSentinel.Sensors.Audit;
 using ImageSentinel.Sensors.Conntrack;
 using ImageSentinel.Sensors.Fanotify;
+using ImageSentinel.Sensors.History;
 using ImageSentinel.Sensors.Lookups;
 using ImageSentinel.Sensors.Packets;
 using ImageSentinel.Sensors.Processes;
@@ -43,6 +44,7 @@ internal sealed class SensorSet : IAsyncDisposable
         Layers = Add(options.Fanotify, "fanotify", () => new LayerSensor(new LayerSensorOptions(), OnNotice));
         Names = Add(options.Names, "names", () => new NamesSensor(OnNotice));
         Conntrack = Add(options.Conntrack, "conntrack", () => new ConntrackSensor(OnNotice));
+        History = Add(options.History, "history", () => new HistorySensor(OnNotice));
     }
 
     public ProcessConnectorSensor? Processes { get; }
@@ -54,6 +56,7 @@ internal sealed class SensorSet : IAsyncDisposable
     public ConntrackSensor? Conntrack { get; }
 
     public NamesSensor? Names { get; }
+    public HistorySensor? History { get; }
 
     public IReadOnlyList<ISensor> Sensors => _sensors;
 
@@ -123,6 +126,8 @@ internal sealed class SensorSet : IAsyncDisposable
                 Names?.WatchPort(port);
             }
         }
+
+        History?.Watch(engine);
 
         Report(force: false);
     }

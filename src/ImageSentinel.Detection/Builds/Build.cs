@@ -1,5 +1,6 @@
 using ImageSentinel.Detection.Clients;
 using ImageSentinel.Detection.Detectors;
+using ImageSentinel.Detection.History;
 using ImageSentinel.Detection.Images;
 using ImageSentinel.Detection.Model;
 
@@ -60,6 +61,9 @@ public sealed class Build(string id, Builder builder, int engine, Stamp started)
 
     /// <summary>The container that the builder itself sits in; empty when it is the host's.</summary>
     public string BuilderContainer { get; init; } = "";
+
+    /// <summary>The engine's own record of this build, once found; null where the engine keeps none.</summary>
+    public BuildRecord? Record { get; internal set; }
 
     /// <summary>Who runs the builder, where no engine stands between the two; null where one does.</summary>
     internal BuildClient? Requester { get; set; }

@@ -257,6 +257,12 @@ internal sealed class BuildKitTracker(CoreState state, BuildRegistry builds)
             return at.Since(gone) > SettleAfterClient && at.Since(build.LastActivity) > SettleAfterClient;
         }
 
+        // A builder in a container goes with its container.
+        if (build.Requester is not null && build.Steps.Any(static s => s.Launcher?.Parent is { Ended: not null }))
+        {
+            return at.Since(build.LastActivity) > SettleAfterClient;
+        }
+
         // A client that still runs its build command is waiting for the engine, however long that takes.
         bool waiting = build.PrimarySession is { Process: not null, Command.Intent: ClientIntent.Build };
         return at.Since(build.LastActivity) > (waiting ? 240 * IdleEnd : IdleEnd);

@@ -68,6 +68,12 @@ public sealed record DetectorDefinition(
         Mitigations = ["M1026", "M1047"],
     };
 
+    public static DetectorDefinition RecordMismatch { get; } = new(
+        "record-mismatch",
+        "The engine's records contradict what was seen of a build",
+        ["T1562", "T1612"],
+        ["audit", "processes", "history"]);
+
     public static DetectorDefinition ImageBurst { get; } = new(
         "image-burst",
         "One client made many images in a short time",

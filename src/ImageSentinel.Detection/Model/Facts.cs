@@ -27,6 +27,9 @@ namespace ImageSentinel.Detection.Model;
 [JsonDerivedType(typeof(LayerFileFact), "layerfile")]
 [JsonDerivedType(typeof(Posture.PostureFact), "posture")]
 [JsonDerivedType(typeof(FlowsFact), "flows")]
+[JsonDerivedType(typeof(HistoryStateFact), "historystate")]
+[JsonDerivedType(typeof(BuildRecordFact), "buildrecord")]
+[JsonDerivedType(typeof(BuildVertexFact), "buildvertex")]
 public abstract record Fact;
 
 /// <summary>What the host is: read at start, and again when an address or resolver changes.</summary>

@@ -1,6 +1,6 @@
 # Builders other than the engine: buildah and podman of this machine, and builders put into container images.
 
-need_program() { PATH=$SYSTEM_PATH command -v "$1" >/dev/null || die 69 "not installed: $1 (package $1)"; }
+need_program() { PATH=$SYSTEM_PATH type -P "$1" >/dev/null || die 69 "not installed: $1 (package $1)"; }
 
 # buildah and podman with stores of their own, gone with the lab. vfs needs nothing of the kernel.
 store_options() {
@@ -37,8 +37,8 @@ builder_image() {
     tree=$(mktemp -d "$LAB_ROOT/images/XXXXXX")
     debian_tree "$tree"
     for program in "$@"; do
-        PATH=$(engine_path "$SCENARIO_ENGINE") need_program "$program"
-        copy_with_libraries "$(PATH=$(engine_path "$SCENARIO_ENGINE") command -v "$program")" "$tree" "/usr/bin/$program"
+        PATH=$(engine_path "$SCENARIO_ENGINE") type -P "$program" >/dev/null || die 69 "not installed: $program"
+        copy_with_libraries "$(PATH=$(engine_path "$SCENARIO_ENGINE") type -P "$program")" "$tree" "/usr/bin/$program"
     done
     mkdir -p "$tree"/{etc/containers,run,var/lib,var/tmp,proc,sys,dev,root}
     printf '{"default":[{"type":"insecureAcceptAnything"}]}\n' >"$tree/etc/containers/policy.json"
