@@ -69,6 +69,7 @@ internal sealed class Doctor : IDoctor
     {
         EngineFact[] reachable = [.. engines.Where(static e => e.Reachable)];
         IReadOnlyList<SensorProof> proofs = await SelfTest.RunAsync(tap, SelfTestPlans.For(sensors, reachable)).ConfigureAwait(false);
+        await sensors.SettleAsync().ConfigureAwait(false);
         var checks = new List<DoctorCheck>();
         foreach (ISensor sensor in sensors.Sensors)
         {

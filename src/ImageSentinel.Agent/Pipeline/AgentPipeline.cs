@@ -126,6 +126,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         }
 
         await proof.ConfigureAwait(false);
+        await _sensors.SettleAsync().ConfigureAwait(false);
         _lookups.WaitUntilIdle(LookBackPatience);
         _sensors.Report(force: true);
         LookupService.Tell(_queue, new ReadyFact(restarted, false, ""));

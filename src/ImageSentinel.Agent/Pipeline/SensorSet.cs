@@ -22,6 +22,7 @@ internal sealed class SensorSet : IAsyncDisposable
     private const ushort PlainApi = 2375;
 
     private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan EngineAnswer = TimeSpan.FromSeconds(2);
 
     private readonly SensorQueue _queue;
     private readonly List<ISensor> _sensors = [];
@@ -56,6 +57,7 @@ internal sealed class SensorSet : IAsyncDisposable
     public ConntrackSensor? Conntrack { get; }
 
     public NamesSensor? Names { get; }
+
     public HistorySensor? History { get; }
 
     public IReadOnlyList<ISensor> Sensors => _sensors;
@@ -131,6 +133,9 @@ internal sealed class SensorSet : IAsyncDisposable
 
         Report(force: false);
     }
+
+    /// <summary>Waits a moment for what engines say of themselves, so that the first coverage tells it.</summary>
+    public Task SettleAsync() => History?.SettleAsync(EngineAnswer) ?? Task.CompletedTask;
 
     /// <summary>What the self-test found: a sensor that opened and yet does not deliver is degraded, whatever it says.</summary>
     public void Prove(IReadOnlyList<SensorProof> proofs)

@@ -6,7 +6,11 @@ namespace ImageSentinel.Detection.History;
 /// <summary>One record of an engine's build history, as far as it was told.</summary>
 public sealed class BuildRecord(int engine, string reference)
 {
+    private const int MaximumVertexes = 4096;
+
     private readonly Dictionary<string, BuildVertex> _vertexes = new(StringComparer.Ordinal);
+    private bool _told;
+    private bool _beyond;
 
     public int Engine { get; } = engine;
 
@@ -33,19 +37,32 @@ public sealed class BuildRecord(int engine, string reference)
     /// <summary>Set when the record was taken out of the history.</summary>
     public Stamp? Deleted { get; internal set; }
 
-    /// <summary>The engine has told every step there is.</summary>
-    public bool StepsKnown { get; internal set; }
+    /// <summary>The image's configuration; empty when none was made or it is not told.</summary>
+    public string ImageId { get; internal set; } = "";
+
+    /// <summary>The record's steps are told as they begin and end, and all of them are kept.</summary>
+    public bool StepsKnown => _told && !_beyond;
 
     public IEnumerable<BuildVertex> Vertexes => _vertexes.Values;
 
     /// <summary>The build that the record speaks of, once the two met.</summary>
     internal Build? Build { get; set; }
 
-    internal void Learn(BuildVertex vertex)
+    internal void Learn(BuildVertexFact fact)
     {
-        if (_vertexes.Count < 4096 || _vertexes.ContainsKey(vertex.Digest))
+        _told |= fact.Vertexes.Count > 0;
+        _beyond |= fact.Beyond;
+        Names = [.. Names.Union(fact.Names)];
+        foreach (BuildVertex vertex in fact.Vertexes)
         {
-            _vertexes[vertex.Digest] = vertex;
+            if (_vertexes.Count < MaximumVertexes || _vertexes.ContainsKey(vertex.Digest))
+            {
+                _vertexes[vertex.Digest] = vertex;
+            }
+            else
+            {
+                _beyond = true;
+            }
         }
     }
 }

@@ -60,22 +60,14 @@ internal sealed class HistoryWitness(CoreState state, BuildRegistry builds, Reco
         record.Error = fact.Error;
         record.CachedSteps = Math.Max(record.CachedSteps, fact.CachedSteps);
         record.TotalSteps = Math.Max(record.TotalSteps, fact.TotalSteps);
+        record.ImageId = fact.ImageId.Length > 0 ? fact.ImageId : record.ImageId;
         if (record.Build is { } build)
         {
             Enrich(build, record, at);
         }
     }
 
-    public void Learn(BuildVertexFact fact)
-    {
-        BuildRecord record = RecordOf(fact.Engine, fact.Ref);
-        foreach (BuildVertex vertex in fact.Vertexes)
-        {
-            record.Learn(vertex);
-        }
-
-        record.StepsKnown |= fact.Complete;
-    }
+    public void Learn(BuildVertexFact fact) => RecordOf(fact.Engine, fact.Ref).Learn(fact);
 
     public void OnTick(Stamp at)
     {
@@ -93,9 +85,9 @@ internal sealed class HistoryWitness(CoreState state, BuildRegistry builds, Reco
         {
             Build build = builds.Recent[i];
             Match(build, at);
-            if (at.Since(build.Ended!.Value) > Patience && _judged.Add(build))
+            if (at.Since(build.Ended!.Value) > Patience && !_judged.Contains(build) && Judge(build, at))
             {
-                Judge(build, at);
+                _ = _judged.Add(build);
             }
         }
 
@@ -125,13 +117,27 @@ internal sealed class HistoryWitness(CoreState state, BuildRegistry builds, Reco
             }
         }
 
-        // Without a step that ran, the name that was asked for tells the two are the same.
-        if (build.Record is null && _records.Values.FirstOrDefault(r => r.Engine == build.Engine && r.Build is null && r.Names.Count > 0
-            && Overlaps(r, build) && build.PrimarySession?.Command.Tags.Any(t => r.Names.Any(n => n.EndsWith(t, StringComparison.Ordinal))) == true) is { } named)
+        // Without a step that ran, what came out or the name that was asked for tells that the two are the same.
+        if (build.Record is null)
         {
-            Tie(build, named, at);
+            BuildRecord? same = _records.Values.FirstOrDefault(r => r.Engine == build.Engine && r.Build is null && Overlaps(r, build) && IsOf(r, build));
+            if (same is not null)
+            {
+                Tie(build, same, at);
+            }
         }
     }
+
+    private static bool IsOf(BuildRecord record, Build build)
+        => build.PrimarySession?.Command.Tags is { Count: > 0 } asked
+            ? record.Names.Any(name => asked.Contains(Short(name)))
+            : build.ImageId.Length > 0 && record.ImageId == build.ImageId;
+
+    // The engine writes names in full; its store and its clients leave the default registry out.
+    private static string Short(string name)
+        => name.StartsWith("docker.io/library/", StringComparison.Ordinal) ? name["docker.io/library/".Length..]
+        : name.StartsWith("docker.io/", StringComparison.Ordinal) ? name["docker.io/".Length..]
+        : name;
 
     private static bool Overlaps(BuildRecord record, Build build)
         => record.CreatedWall - Before <= (build.Ended?.Wall ?? long.MaxValue - Stamp.Second)
@@ -216,29 +222,34 @@ internal sealed class HistoryWitness(CoreState state, BuildRegistry builds, Reco
             });
         }
 
-        if (build.Ended is not null && build.Result == BuildResult.NoImage && record.Error.Length > 0)
+        // A build that came whole from the cache may leave nothing on disk; its record says what it gave.
+        if (build.ImageId.Length == 0 && record is { ImageId.Length: > 0, Error.Length: 0 })
         {
-            build.Result = record.Error.Contains("context canceled", StringComparison.Ordinal) ? BuildResult.Cancelled : BuildResult.Failed;
+            build.ImageId = record.ImageId;
+            build.Tags = build.Tags.Count > 0 ? build.Tags : [.. record.Names.Select(Short).Order(StringComparer.Ordinal)];
+        }
+
+        if (build is { Ended: not null, Result: BuildResult.NoImage })
+        {
+            build.Result = record.Error.Contains("context canceled", StringComparison.Ordinal) ? BuildResult.Cancelled
+                : record.Error.Length > 0 ? BuildResult.Failed
+                : record.ImageId.Length > 0 ? BuildResult.Succeeded
+                : BuildResult.NoImage;
         }
     }
 
-    private void Judge(Build build, Stamp at)
+    // False when it is to be asked again.
+    private bool Judge(Build build, Stamp at)
     {
         bool followed = _following.TryGetValue(build.Engine, out Stamp since) && since.Boot < build.Started.Boot;
         if (!Concerns(build) || !followed || build.Blind)
         {
-            return;
+            return true;
         }
 
         if (build.Record is { } record)
         {
             Enrich(build, record, at);
-        }
-
-        // While the steps of a record of that time are not known, a step may be one of them.
-        if (_records.Values.Any(r => r.Engine == build.Engine && !r.StepsKnown && r.Deleted is null && Overlaps(r, build)))
-        {
-            return;
         }
 
         var alone = new List<BuildStep>();
@@ -253,6 +264,11 @@ internal sealed class HistoryWitness(CoreState state, BuildRegistry builds, Reco
             {
                 Claim(step, build, found.Record, found.Vertex, at);
             }
+            else if (_records.Values.Any(r => !r.StepsKnown && r.Deleted is null && MayHold(r, step)))
+            {
+                // It may be one of those that were not told yet.
+                return false;
+            }
             else
             {
                 alone.Add(step);
@@ -263,7 +279,14 @@ internal sealed class HistoryWitness(CoreState state, BuildRegistry builds, Reco
         {
             detector.Unrecorded(build, alone, at);
         }
+
+        return true;
     }
+
+    private static bool MayHold(BuildRecord record, BuildStep step)
+        => record.Engine == step.Engine
+        && record.CreatedWall <= (step.Ended ?? step.Started).Wall
+        && (record.CompletedWall == 0 || record.CompletedWall + After >= step.Started.Wall);
 
     // Records leave the history one by one, also when somebody takes out all of them: a moment shows which it was.
     private void JudgeDeletions(Stamp at)

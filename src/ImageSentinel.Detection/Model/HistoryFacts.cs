@@ -18,6 +18,7 @@ public enum BuildRecordChange
 /// <param name="CreatedWall">Nanoseconds since the epoch; 0 when not told.</param>
 /// <param name="CompletedWall">Nanoseconds since the epoch; 0 while it runs or when not told.</param>
 /// <param name="Error">Empty when the build succeeded.</param>
+/// <param name="ImageId"><c>sha256:…</c> of the image's configuration; empty when none was made or the store has another name for it.</param>
 public sealed record BuildRecordFact(
     int Engine,
     BuildRecordChange Change,
@@ -29,14 +30,17 @@ public sealed record BuildRecordFact(
     long CompletedWall,
     string Error,
     int CachedSteps,
-    int TotalSteps) : Fact;
+    int TotalSteps,
+    string ImageId) : Fact;
 
 /// <summary>One parameter of a build.</summary>
 public sealed record BuildAttribute(string Name, string Value);
 
-/// <summary>Steps of a recorded build as the engine tells them.</summary>
-/// <param name="Complete">The engine has told all there is.</param>
-public sealed record BuildVertexFact(int Engine, string Ref, IReadOnlyList<BuildVertex> Vertexes, bool Complete) : Fact;
+/// <summary>Steps of a recorded build as the engine tells them: what is new in each message.</summary>
+/// <param name="Names">Names that the image was given.</param>
+/// <param name="Beyond">There are more steps than are kept: a step that is not here may be one of them.</param>
+public sealed record BuildVertexFact(
+    int Engine, string Ref, IReadOnlyList<BuildVertex> Vertexes, IReadOnlyList<string> Names, bool Beyond = false) : Fact;
 
 /// <summary>One step of a recorded build, or something the engine does for it.</summary>
 /// <param name="Digest">The same for the same work in two builds: they share one execution.</param>

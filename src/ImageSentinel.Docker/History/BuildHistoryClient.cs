@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Grpc.Core;
 using Grpc.Net.Client;
 using ImageSentinel.Detection.Model;
@@ -34,16 +33,17 @@ public sealed class BuildHistoryClient : IDisposable
         _control = new Control.ControlClient(_channel);
     }
 
-    /// <summary>What is in the history, then what happens to it, until cancelled.</summary>
+    /// <summary>Tells what is in the history, then what happens to it, until the engine ends it or it is cancelled.</summary>
     /// <exception cref="HistoryException">The engine keeps none, or the connection ended.</exception>
-    public async IAsyncEnumerable<BuildRecordFact> ListenAsync([EnumeratorCancellation] CancellationToken cancellation)
+    public async Task ListenAsync(Action<BuildRecordFact> take, CancellationToken cancellation)
     {
+        ArgumentNullException.ThrowIfNull(take);
         using AsyncServerStreamingCall<BuildHistoryEvent> call = _control.ListenBuildHistory(new BuildHistoryRequest(), cancellationToken: cancellation);
         while (await NextAsync(call.ResponseStream, cancellation).ConfigureAwait(false))
         {
             if (HistoryFacts.Record(_engine, call.ResponseStream.Current) is { } fact)
             {
-                yield return fact;
+                take(fact);
             }
         }
     }
@@ -62,16 +62,18 @@ public sealed class BuildHistoryClient : IDisposable
         }
     }
 
-    /// <summary>A recorded build's steps, running or over, until the engine has told all.</summary>
+    /// <summary>Tells a recorded build's steps, running or over, until the engine has told all.</summary>
     /// <exception cref="HistoryException">The record is gone, or the connection ended.</exception>
-    public async IAsyncEnumerable<IReadOnlyList<BuildVertex>> StepsAsync(string reference, [EnumeratorCancellation] CancellationToken cancellation)
+    /// <param name="take">Takes each message; false ends the call.</param>
+    public async Task StepsAsync(string reference, Func<BuildVertexFact, bool> take, CancellationToken cancellation)
     {
+        ArgumentNullException.ThrowIfNull(take);
         using AsyncServerStreamingCall<StatusResponse> call = _control.Status(new StatusRequest { Ref = reference }, cancellationToken: cancellation);
         while (await NextAsync(call.ResponseStream, cancellation).ConfigureAwait(false))
         {
-            if (call.ResponseStream.Current.Vertexes.Count > 0)
+            if (HistoryFacts.Steps(_engine, reference, call.ResponseStream.Current) is { } fact && !take(fact))
             {
-                yield return [.. call.ResponseStream.Current.Vertexes.Select(HistoryFacts.Vertex)];
+                return;
             }
         }
     }

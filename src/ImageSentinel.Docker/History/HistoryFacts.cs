@@ -10,6 +10,8 @@ internal static class HistoryFacts
 {
     private const int MaximumText = 2048;
     private const int MaximumAttributes = 64;
+    private const string Naming = "naming to ";
+    private const string ImageConfig = "application/vnd.docker.container.image.v1";
 
     // What a build was asked to be. Everything else a client may put there stays with the engine.
     private static readonly HashSet<string> Kept = new(StringComparer.Ordinal)
@@ -41,9 +43,21 @@ internal static class HistoryFacts
             Nanoseconds(record.CompletedAt),
             Clean(record.Error?.Message ?? ""),
             record.NumCachedSteps,
-            record.NumTotalSteps);
+            record.NumTotalSteps,
+            record.Result?.Result is { } image && image.MediaType.StartsWith(ImageConfig, StringComparison.Ordinal) ? Cut(image.Digest) : "");
 
-    public static BuildVertex Vertex(Vertex vertex) => new(
+    /// <summary>Part of what a build's steps are told to be; null when it says nothing that is kept.</summary>
+    public static BuildVertexFact? Steps(int engine, string reference, StatusResponse message)
+    {
+        List<BuildVertex> vertexes = [.. message.Vertexes.Select(Vertex)];
+        List<string> names = [.. message.Statuses.Select(static s => s.Id.StartsWith(Naming, StringComparison.Ordinal) ? s.Id : s.Name)
+            .Where(static n => n.StartsWith(Naming, StringComparison.Ordinal))
+            .Select(static n => Cut(n[Naming.Length..]))
+            .Distinct()];
+        return vertexes.Count == 0 && names.Count == 0 ? null : new BuildVertexFact(engine, reference, vertexes, names);
+    }
+
+    private static BuildVertex Vertex(Vertex vertex) => new(
         Cut(vertex.Digest),
         Clean(vertex.Name),
         vertex.Cached,

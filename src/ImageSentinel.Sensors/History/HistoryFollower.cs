@@ -17,16 +17,20 @@ internal sealed class HistoryFollower(EngineFact engine, ISensorQueue queue, Act
     private readonly CancellationTokenSource _stop = new();
     private readonly HistoryBudget _budget = new();
     private readonly HashSet<string> _steps = new(StringComparer.Ordinal);
+    private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _task = Task.CompletedTask;
     private long _told;
     private volatile bool _following;
     private volatile bool _overflown;
-    private volatile string _reason = "not connected yet";
+    private volatile string _reason = "the engine is being asked";
 
     public bool IsFollowing => _following;
 
     /// <summary>Empty while everything is followed; else one line.</summary>
     public string Reason => _reason;
+
+    /// <summary>Done once it is known whether the engine keeps a history, or that it cannot be asked now.</summary>
+    public Task Answered => _answered.Task;
 
     /// <summary>Facts put into the stream.</summary>
     public long Told => Interlocked.Read(ref _told);
@@ -53,9 +57,13 @@ internal sealed class HistoryFollower(EngineFact engine, ISensorQueue queue, Act
                 pause = FirstPause;
                 Set(false, "the engine ended the stream; connecting again");
             }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
                 break;
+            }
+            catch (OperationCanceledException)
+            {
+                Set(false, "the engine does not answer on its gRPC door");
             }
             catch (HistoryException e) when (e.NotOffered)
             {
@@ -63,9 +71,11 @@ internal sealed class HistoryFollower(EngineFact engine, ISensorQueue queue, Act
                 Set(false, $"Docker {engine.Version} keeps no build history (23.0 and later do); nothing is decided by it");
                 return;
             }
-            catch (Exception e) when (e is HistoryException or EngineApiException or HttpRequestException or IOException)
+#pragma warning disable CA1031 // A witness that decides nothing must not take the agent with it, whatever an engine sends.
+            catch (Exception e)
+#pragma warning restore CA1031
             {
-                Set(false, "build history: " + (e.InnerException is EngineApiException inner ? inner.Message : e.Message));
+                Set(false, e is HistoryException or EngineApiException ? "build history: " + e.Message : "build history: " + e.GetType().Name);
             }
 
             try
@@ -86,25 +96,34 @@ internal sealed class HistoryFollower(EngineFact engine, ISensorQueue queue, Act
     private async Task FollowAsync(CancellationToken stop)
     {
         using var client = new BuildHistoryClient(engine.Index, engine.Socket);
-        await using IAsyncEnumerator<BuildRecordFact> records = client.ListenAsync(stop).GetAsyncEnumerator(stop);
-        Task<bool> next = records.MoveNextAsync().AsTask();
-        using (var patience = CancellationTokenSource.CreateLinkedTokenSource(stop))
+        using var session = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        Task listening = client.ListenAsync(record => Take(client, record, session.Token), session.Token);
+        try
         {
-            patience.CancelAfter(ProbePatience);
-            await client.ProbeAsync(patience.Token).ConfigureAwait(false);
-        }
-
-        Set(true, "");
-        while (await next.ConfigureAwait(false))
-        {
-            BuildRecordFact record = records.Current;
-            Tell(record);
-            if (record.Change == BuildRecordChange.Started || (record.Change == BuildRecordChange.Complete && IsFresh(record)))
+            using (var patience = CancellationTokenSource.CreateLinkedTokenSource(session.Token))
             {
-                FollowSteps(client, record.Ref, stop);
+                patience.CancelAfter(ProbePatience);
+                await client.ProbeAsync(patience.Token).ConfigureAwait(false);
             }
 
-            next = records.MoveNextAsync().AsTask();
+            Set(true, "");
+            await listening.ConfigureAwait(false);
+        }
+        finally
+        {
+            // Nobody uses the connection any more when it is taken down.
+            await session.CancelAsync().ConfigureAwait(false);
+            await ((Task)Task.WhenAny(listening)).ConfigureAwait(false);
+            _ = listening.Exception;
+        }
+    }
+
+    private void Take(BuildHistoryClient client, BuildRecordFact record, CancellationToken stop)
+    {
+        Tell(record);
+        if (record.Change == BuildRecordChange.Started || (record.Change == BuildRecordChange.Complete && IsFresh(record)))
+        {
+            FollowSteps(client, record.Ref, stop);
         }
     }
 
@@ -130,25 +149,13 @@ internal sealed class HistoryFollower(EngineFact engine, ISensorQueue queue, Act
         var known = new Dictionary<string, BuildVertex>(StringComparer.Ordinal);
         try
         {
-            await foreach (IReadOnlyList<BuildVertex> vertexes in client.StepsAsync(reference, stop).ConfigureAwait(false))
-            {
-                List<BuildVertex> news = [.. vertexes.Where(v => known.GetValueOrDefault(v.Digest) != v)];
-                foreach (BuildVertex vertex in news)
-                {
-                    known[vertex.Digest] = vertex;
-                }
-
-                if (news.Count > 0 && known.Count <= HistoryBudget.MaximumVertexes)
-                {
-                    Tell(new BuildVertexFact(engine.Index, reference, news, false));
-                }
-            }
-
-            Tell(new BuildVertexFact(engine.Index, reference, [], known.Count <= HistoryBudget.MaximumVertexes));
+            await client.StepsAsync(reference, steps => Take(steps, known), stop).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is HistoryException or OperationCanceledException or ObjectDisposedException or IOException)
+#pragma warning disable CA1031 // As above.
+        catch (Exception)
+#pragma warning restore CA1031
         {
-            // The record went away while it was read, or we stop: what was told so far stands, and claims no completeness.
+            // The record went away while it was read, or we stop: what was told so far stands.
         }
         finally
         {
@@ -159,11 +166,29 @@ internal sealed class HistoryFollower(EngineFact engine, ISensorQueue queue, Act
         }
     }
 
+    private bool Take(BuildVertexFact steps, Dictionary<string, BuildVertex> known)
+    {
+        List<BuildVertex> news = [.. steps.Vertexes.Where(v => known.GetValueOrDefault(v.Digest) != v)];
+        foreach (BuildVertex vertex in news)
+        {
+            known[vertex.Digest] = vertex;
+        }
+
+        bool beyond = known.Count > HistoryBudget.MaximumVertexes;
+        if (beyond || news.Count > 0 || steps.Names.Count > 0)
+        {
+            Tell(steps with { Vertexes = beyond ? [] : news, Beyond = beyond });
+        }
+
+        return !beyond;
+    }
+
     private void Set(bool following, string reason)
     {
         bool news = _following != following || _reason != reason;
         _following = following;
         _reason = reason;
+        _ = _answered.TrySetResult();
         if (news)
         {
             LookupService.Tell(queue, new HistoryStateFact(engine.Index, following, reason));

@@ -25,7 +25,7 @@ public sealed class HistorySensor(Action<SensorNotice> notify) : ISensor
             string reason = string.Join("; ", followers.Select(static f => f.Reason).Where(static r => r.Length > 0));
             return followers.Length == 0 ? new SensorStatus(SensorHealth.Off, "no engine was found yet")
                 : followers.Any(static f => f.IsFollowing) ? new SensorStatus(SensorHealth.Active, reason)
-                : new SensorStatus(SensorHealth.Off, reason.Length > 0 ? reason : "not connected yet");
+                : new SensorStatus(SensorHealth.Off, reason.Length > 0 ? reason : "the engine is being asked");
         }
     }
 
@@ -58,6 +58,10 @@ public sealed class HistorySensor(Action<SensorNotice> notify) : ISensor
         before?.Stop();
         follower.Start();
     }
+
+    /// <summary>Waits until every engine has answered whether it keeps a history, at most <paramref name="patience"/>.</summary>
+    public Task SettleAsync(TimeSpan patience)
+        => Task.WhenAny(Task.WhenAll(_followers.Values.Select(static f => f.Answered)), Task.Delay(patience));
 
     public async ValueTask DisposeAsync()
     {

@@ -29,10 +29,10 @@ public sealed class HistoryScenarioTests
 
     private static BuildRecordFact Record(Scene scene, BuildRecordChange change, string reference = "r1", long completed = 0, string error = "")
         => new(0, change, reference, "dockerfile.v0", [new BuildAttribute("filename", "Dockerfile"), new BuildAttribute("build-arg:TOKEN", "")],
-            ["docker.io/example/app:1"], scene.Now.Wall, completed, error, 1, 3);
+            ["docker.io/example/app:1"], scene.Now.Wall, completed, error, 1, 3, "");
 
     private static Scene Vertex(Scene scene, string name, string reference = "r1", bool cached = false, string digest = "sha256:d1", long ago = 0)
-        => scene.Tell(new BuildVertexFact(0, reference, [new BuildVertex(digest, name, cached, scene.Now.Wall - ago, cached ? scene.Now.Wall : 0, "")], true));
+        => scene.Tell(new BuildVertexFact(0, reference, [new BuildVertex(digest, name, cached, scene.Now.Wall - ago, cached ? scene.Now.Wall : 0, "")], []));
 
     private static Scene Completed(Scene scene, string reference = "r1") => scene.Tell(Record(scene, BuildRecordChange.Complete, reference, scene.Now.Wall));
 
@@ -63,7 +63,7 @@ public sealed class HistoryScenarioTests
     public void A_step_of_another_time_is_no_witness()
     {
         Scene scene = Completed(Vertex(Started(Following()), "[2/2] RUN " + Command));
-        scene = scene.Tell(new BuildVertexFact(0, "r1", [new BuildVertex("sha256:d1", "[2/2] RUN " + Command, false, scene.Now.Wall, scene.Now.Wall + 1, "")], true));
+        scene = scene.Tell(new BuildVertexFact(0, "r1", [new BuildVertex("sha256:d1", "[2/2] RUN " + Command, false, scene.Now.Wall, scene.Now.Wall + 1, "")], []));
 
         Assert.That(Ends(Step(scene.After(20_000))).Find("record-mismatch"), Is.Not.Null);
     }
@@ -105,6 +105,27 @@ public sealed class HistoryScenarioTests
     [Test]
     public void While_a_records_steps_are_not_known_nothing_is_concluded()
         => Assert.That(Ends(Completed(Step(Started(Following())))).Findings, Is.Empty);
+
+    [Test]
+    public void A_record_that_began_after_the_step_does_not_hide_it()
+    {
+        Scene scene = Step(Following()).Image(1, ["base", "layer"], "example/app:1", $"RUN /bin/sh -c {Command} # buildkit").Exit(200).After(900);
+
+        Assert.That(Started(scene, "later").After(12_000).Find("record-mismatch"), Is.Not.Null);
+    }
+
+    [Test]
+    public void A_build_that_came_whole_from_the_cache_gets_its_image_from_the_record()
+    {
+        Scene scene = Started(Following().Client(200, "docker", "build", "-t", "example/app:1", "/ctx").SnapshotDockerfile(1, Text))
+            .Tell(new BuildVertexFact(0, "r1", [], ["docker.io/example/app:1"]));
+        _ = scene.Tell(Record(scene, BuildRecordChange.Complete) with { CompletedWall = scene.Now.Wall, ImageId = "sha256:" + Scene.Hex(5) }).Exit(200).After(12_000);
+
+        Build build = scene.OnlyBuild;
+        Assert.That(build.ImageId, Is.EqualTo("sha256:" + Scene.Hex(5)));
+        Assert.That(build.Tags, Is.EqualTo(new[] { "example/app:1" }));
+        Assert.That(build.Result, Is.EqualTo(BuildResult.Succeeded));
+    }
 
     [Test]
     public void A_fresh_record_that_is_deleted_is_a_mismatch_that_names_who_was_there()

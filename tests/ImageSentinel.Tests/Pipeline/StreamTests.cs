@@ -33,8 +33,8 @@ public sealed class StreamTests
             0, "/s", 432, "root", "docker", ["ann"], [new("0.0.0.0", 2375)], false, true, ["p"], ["r"], ["userns"],
             [new("c", "n", "i", "u", true, "/s", "/t", "buildkitd")], 1, ["engine: x"]),
         new HistoryStateFact(0, true, "n"),
-        new BuildRecordFact(0, BuildRecordChange.Complete, "r", "dockerfile.v0", [new BuildAttribute("target", "t")], ["a:1"], 1, 2, "e", 3, 4),
-        new BuildVertexFact(0, "r", [new BuildVertex("d", "[1/2] RUN x", true, 1, 2, "e")], true),
+        new BuildRecordFact(0, BuildRecordChange.Complete, "r", "dockerfile.v0", [new BuildAttribute("target", "t")], ["a:1"], 1, 2, "e", 3, 4, "sha256:i"),
+        new BuildVertexFact(0, "r", [new BuildVertex("d", "[1/2] RUN x", true, 1, 2, "e")], ["a:1"], true),
     ];
 
     private static SensorItem Item(int i, SensorKind kind = SensorKind.Files, int size = 10, long lost = 0)

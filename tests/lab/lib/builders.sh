@@ -49,6 +49,9 @@ builder_image() {
 
 # What --privileged gives, without what this machine itself may not have.
 privileged_run() {
-    docker run --rm -i --cap-add ALL --cap-drop SYS_RESOURCE --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
+    local drop=()
+    # Old engines ask for every capability there is, and fail where the machine itself was denied one.
+    [[ $(engine_version "$SCENARIO_ENGINE") != 20.* ]] || drop=(--cap-drop SYS_RESOURCE)
+    docker run --rm -i --cap-add ALL "${drop[@]}" --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
         --device-cgroup-rule 'a *:* rwm' -v /sys/fs/cgroup:/sys/fs/cgroup "$@"
 }
