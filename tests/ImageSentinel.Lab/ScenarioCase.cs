@@ -44,6 +44,11 @@ internal sealed record ScenarioCase(string Name)
     public override string ToString() => Name;
 }
 
+/// <summary>A builder other than the engine, whose one step downloads something.</summary>
+/// <param name="Program">What this machine must have; empty when the lab has all.</param>
+internal sealed record BuilderCase(
+    string Name, string Program, Builder Builder, bool InContainer = false, BuildResult Result = BuildResult.Succeeded);
+
 internal enum Destination
 {
     Version4,

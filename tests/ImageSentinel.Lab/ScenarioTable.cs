@@ -34,6 +34,21 @@ internal static class ScenarioTable
         new("cancelled") { Instruction = "sleep 60", Port = 80, Exe = "/curl", Outcomes = _reached, Result = BuildResult.Cancelled },
     ];
 
+    /// <summary>Builders that this machine's engine is not.</summary>
+    public static readonly BuilderCase[] OtherBuilders =
+    [
+        new("buildah", "buildah", Builder.Buildah),
+        new("buildah-chroot", "buildah", Builder.Buildah),
+        new("buildah-script", "buildah", Builder.Buildah),
+        new("podman", "podman", Builder.Buildah),
+        new("buildah-in-container", "buildah", Builder.Buildah, InContainer: true),
+        new("executor-in-container", "", Builder.Kaniko, InContainer: true),
+        new("docker-in-docker", "", Builder.ContainerDriver, InContainer: true, BuildResult.NoImage),
+    ];
+
+    public static IEnumerable<TestCaseData> BuilderCases()
+        => OtherBuilders.Select(row => new TestCaseData(row).SetArgDisplayNames(row.Name));
+
     public static readonly string[] Builders = ["buildkit", "classic"];
 
     public static IEnumerable<TestCaseData> AttackCases()
