@@ -18,7 +18,7 @@ internal sealed class BuilderTests(string engine)
         _folder = Directory.CreateTempSubdirectory("imagesentinel-test-").FullName;
         _collector = new CollectorUnderTest(Path.Combine(_folder, "collector"));
         await _collector.StartAsync();
-        _agent = new AgentUnderTest(Path.Combine(_folder, "agent"), [LabHost.Describe(engine)["LAB_SOCKET"]], _collector.Url, policy: "trusted_clients: [{user: nobody}]");
+        _agent = new AgentUnderTest(Path.Combine(_folder, "agent"), [LabHost.Describe(engine)["LAB_SOCKET"]], _collector.Url, policy: "trusted_clients: [{user: nobody}]\n  new_image_threshold: 100000");
         await _agent.StartAsync();
     }
 
