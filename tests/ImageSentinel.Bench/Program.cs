@@ -9,6 +9,8 @@ internal static class Program
         usage: ImageSentinel.Bench generate SAMPLES OUT --records N --rate EVENTS_PER_SECOND --ends yes|no
                ImageSentinel.Bench parse LOG
                ImageSentinel.Bench lookup DESTINATIONS
+               ImageSentinel.Bench indicators COUNT
+               ImageSentinel.Bench fuzz dns|hello|http|packet|feed --inputs N [--seed S]
         """;
 
     private static int Main(string[] arguments)
@@ -25,6 +27,15 @@ internal static class Program
                     return 0;
                 case ["lookup", string destinations]:
                     Console.WriteLine(LookupBench.Run(Number(destinations)));
+                    return 0;
+                case ["indicators", string count]:
+                    Console.WriteLine(IndicatorBench.Run(Number(count)));
+                    return 0;
+                case ["fuzz", string target, "--inputs", string inputs]:
+                    Console.WriteLine(FuzzRun.Run(target, Number(inputs), 1612));
+                    return 0;
+                case ["fuzz", string target, "--inputs", string inputs, "--seed", string seed]:
+                    Console.WriteLine(FuzzRun.Run(target, Number(inputs), Number(seed)));
                     return 0;
                 default:
                     Console.Error.WriteLine(Usage);

@@ -51,16 +51,20 @@ internal sealed class StepAddresses(CoreState state)
 
     public void Learn(ProcessNetworkFact fact, Stamp at)
     {
-        if (!_asked.Remove(fact.Pid, out BuildStep? step))
+        if (_asked.Remove(fact.Pid, out BuildStep? asker))
         {
-            return;
+            asker.NetworkAsked = false;
         }
 
-        step.NetworkAsked = false;
-        if (fact.StartBoot == 0 || !IsSame(state.Tree.Find(fact.Pid), step, fact))
+        if (StepOf(fact) is not { } step)
         {
-            _ = step.NetworkPids.Remove(fact.Pid);
-            Ask(step);
+            // Gone, or another process by now.
+            if (asker is not null)
+            {
+                _ = asker.NetworkPids.Remove(fact.Pid);
+                Ask(asker);
+            }
+
             return;
         }
 
@@ -180,16 +184,19 @@ internal sealed class StepAddresses(CoreState state)
         }
     }
 
-    private static bool IsSame(ProcessNode? node, BuildStep step, ProcessNetworkFact fact)
+    // The step whose process the fact speaks of: by pid and start time, never by pid alone.
+    private BuildStep? StepOf(ProcessNetworkFact fact)
     {
         const long StartTick = 50 * Stamp.Millisecond;
-        bool inStep = node?.Scope switch
-        {
-            StepScope scope => ReferenceEquals(scope.Step, step),
-            ContainerScope scope => ReferenceEquals(scope.Step, step),
-            _ => false,
-        };
-        return inStep && Math.Abs(node!.Started.Boot - fact.StartBoot) < StartTick;
+        ProcessNode? node = fact.StartBoot == 0 ? null : state.Tree.Find(fact.Pid);
+        return node is null || Math.Abs(node.Started.Boot - fact.StartBoot) >= StartTick
+            ? null
+            : node.Scope switch
+            {
+                StepScope scope => scope.Step,
+                ContainerScope scope => scope.Step,
+                _ => null,
+            };
     }
 
     // One question at a time, each about the next of the step's processes.

@@ -169,7 +169,14 @@ internal sealed class Scene : ICoreOutput
     }
 
     /// <summary>Connection tracking tells of a flow.</summary>
-    public Scene Flow(string address = Evil, ushort port = 80, EgressOutcome answer = EgressOutcome.None, bool ended = false)
+    public Scene Flow(
+        string address = Evil,
+        ushort port = 80,
+        EgressOutcome answer = EgressOutcome.None,
+        bool ended = false,
+        EgressProtocol protocol = EgressProtocol.Tcp,
+        ulong sent = 0,
+        ulong received = 0)
     {
         Core.On(new FlowSeen
         {
@@ -178,7 +185,10 @@ internal sealed class Scene : ICoreOutput
             Answer = answer,
             Source = Address("172.17.0.2"),
             SourcePort = 40000,
-            Destination = To(address, port),
+            Destination = To(address, port, protocol),
+            HasBytes = sent + received > 0,
+            BytesSent = sent,
+            BytesReceived = received,
         });
         return Flush();
     }
