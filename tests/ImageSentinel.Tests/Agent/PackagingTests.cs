@@ -31,7 +31,9 @@ public sealed partial class PackagingTests
             using (Assert.EnterMultipleScope())
             {
                 Assert.That(Run("systemd-analyze", "verify", "--man=no", copy), Is.EqualTo((0, "")));
-                Assert.That(Run("systemd-analyze", "security", "--offline=true", "--threshold=35", copy).Code, Is.Zero);
+
+                // 3.5 without the packet socket of the names sensor (CAP_NET_RAW, AF_PACKET).
+                Assert.That(Run("systemd-analyze", "security", "--offline=true", "--threshold=37", copy).Code, Is.Zero);
             }
         }
         finally
