@@ -65,7 +65,8 @@ public sealed class SensorQueue : ISensorQueue, IDisposable
             _waiting = true;
         }
 
-        _ = _available.Wait(patience);
+        // The semaphore counts whole milliseconds, and takes the rest of one for none: asked again and again, it would spin.
+        _ = _available.Wait((int)Math.Ceiling(patience.TotalMilliseconds));
         lock (_lock)
         {
             _waiting = false;
