@@ -30,10 +30,17 @@ internal sealed class EgressTracker(
     /// <summary>How long a destination that a name may explain waits for the proof of whose address asked.</summary>
     private const long NamePatience = 400 * Stamp.Millisecond;
 
+    /// <summary>An ancestor's program may become known this much later than its child's connect.</summary>
+    private const long SnapshotAge = 100 * Stamp.Millisecond;
+
     private readonly List<(BuildStep Step, Egress Egress)> _addressOnly = [];
     private readonly List<(BuildStep Step, Egress Egress, Stamp Since)> _unnamed = [];
     private readonly List<(ProcessNode Node, PendingEgress Attempt)> _early = [];
     private readonly OpenConnects _open = new();
+    private ProcessSnapshot? _snapshot;
+    private ProcessNode? _snapshotOf;
+    private int _snapshotVersion;
+    private Stamp _snapshotAt;
 
     // Connection tracking may be on and still not see the engine's bridge (no rule there needs it). Only a flow that
     // matches an attempt proves that the absence of one means something.
@@ -340,14 +347,27 @@ internal sealed class EgressTracker(
         }
     }
 
-    private static PendingEgress Capture(in EgressAttempted e, ProcessNode node) => new(
+    private PendingEgress Capture(in EgressAttempted e, ProcessNode node) => new(
         new Stamp(e.At.Boot, e.CallWall),
-        ProcessSnapshot.Of(node),
+        Snapshot(node, e.At),
         e.Destination,
         e.Path,
         e.Outcome,
         e.Errno,
         e.AddressOnly);
+
+    // A process that knocks a thousand times a second is described once in a while, not a thousand times.
+    private ProcessSnapshot Snapshot(ProcessNode node, Stamp at)
+    {
+        if (_snapshot is not { } snapshot || !ReferenceEquals(_snapshotOf, node) || _snapshotVersion != node.Version
+            || at.Since(_snapshotAt) > SnapshotAge)
+        {
+            (_snapshotOf, _snapshotVersion, _snapshotAt) = (node, node.Version, at);
+            _snapshot = snapshot = ProcessSnapshot.Of(node);
+        }
+
+        return snapshot;
+    }
 
     private void Attempt(BuildStep step, PendingEgress attempt, Stamp at)
     {

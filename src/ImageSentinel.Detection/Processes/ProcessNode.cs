@@ -72,6 +72,9 @@ public sealed class ProcessNode
     /// <summary>What children get; differs from <see cref="Scope"/> for a runc that starts a step.</summary>
     public ExecutionScope? ScopeForChildren { get; internal set; }
 
+    /// <summary>Changes with every program the process runs.</summary>
+    internal int Version { get; private set; }
+
     /// <summary>An earlier incarnation of the same pid, still inside its grace period.</summary>
     internal ProcessNode? Previous { get; set; }
 
@@ -106,6 +109,7 @@ public sealed class ProcessNode
     internal void SetProgram(long wall, ReadOnlySpan<byte> exe, ReadOnlySpan<byte> arguments, ReadOnlySpan<byte> cwd)
     {
         var program = new Program(wall, exe.ToArray(), arguments.ToArray(), cwd.IsEmpty ? Current.Cwd : cwd.ToArray());
+        Version++;
         int keep = Math.Min(_programs.Length, MaximumPrograms - 1);
         _programs = [.. _programs.AsSpan(_programs.Length - keep), program];
     }

@@ -13,7 +13,7 @@ public sealed class SensorQueue : ISensorQueue, IDisposable
     private const long MaximumBytes = 16L << 20;
 
     private readonly Lock _lock = new();
-    private readonly SemaphoreSlim _available = new(0);
+    private readonly AutoResetEvent _available = new(false);
     private readonly Queue<SensorItem> _items = new();
     private readonly long[] _holes = new long[16];
     private long _bytes;
@@ -46,7 +46,7 @@ public sealed class SensorQueue : ISensorQueue, IDisposable
 
         if (wake)
         {
-            _ = _available.Release();
+            _ = _available.Set();
         }
 
         return true;
@@ -65,8 +65,9 @@ public sealed class SensorQueue : ISensorQueue, IDisposable
             _waiting = true;
         }
 
-        // The semaphore counts whole milliseconds, and takes the rest of one for none: asked again and again, it would spin.
-        _ = _available.Wait((int)Math.Ceiling(patience.TotalMilliseconds));
+        // Waits are whole milliseconds, and the rest of one would be none: asked again and again, it would spin. This kind
+        // of event sleeps at once; the slim ones try for a while first, which in a flood costs more than the records.
+        _ = _available.WaitOne((int)Math.Ceiling(patience.TotalMilliseconds));
         lock (_lock)
         {
             _waiting = false;
