@@ -110,7 +110,9 @@ internal sealed partial class EvidenceKeeper(string stateDirectory, CaptureWindo
 
                 _failing = false;
             }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException or CaptureException)
+#pragma warning disable CA1031 // On a timer: what is thrown here would end the agent, and a capture is not worth that.
+            catch (Exception e)
+#pragma warning restore CA1031
             {
                 if (!_failing)
                 {

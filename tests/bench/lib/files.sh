@@ -7,7 +7,7 @@ bench_files() {
     need_lab
     context=$(mktemp -d "$LAB_ROOT/context/bench.XXXXXX")
     undo_later "rm -rf $context"
-    printf 'FROM %s\nRUN i=0; while [ $i -lt %s ]; do d=/srv/$((i / 100)); [ $((i %% 100)) -ne 0 ] || mkdir $d; echo $i >$d/$i; i=$((i + 1)); done\n' \
+    printf 'FROM %s\nRUN set -e; i=0; while [ $i -lt %s ]; do d=/srv/$((i / 100)); [ $((i %% 100)) -ne 0 ] || mkdir -p $d; echo $i >$d/$i; i=$((i + 1)); done\n' \
         "$LAB_ALPINE" "$files" >"$context/Dockerfile"
     heading "files: a step that writes many small files" \
         "method: docker build --no-cache (BuildKit, engine $(lab_docker version --format '{{.Server.Version}}')) of one RUN step in which a shell makes $files files of a few" \
