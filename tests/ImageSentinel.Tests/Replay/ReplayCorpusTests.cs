@@ -113,6 +113,28 @@ public sealed class ReplayCorpusTests
         }
     }
 
+    // A trimmed recording has no login above the client: ancestors are somebody's, and nothing is decided by them.
+    [TestCase("remote-api-classic", "tcp", "198.18.77.2", "", V1.Severity.Critical, V1.Severity.Critical)]
+    [TestCase("ssh-buildkit", "unix", "", "it relays", V1.Severity.Unspecified, V1.Severity.High)]
+    public async Task A_recording_tells_who_asked(string name, string transport, string address, string reason, V1.Severity client, V1.Severity egress)
+    {
+        await using FileStream capture = File.OpenRead(PathOf(name, "capture.iscap"));
+        List<OutputRecord> records = await ReplayAsync(capture, name);
+
+        Build build = Last(records).Single();
+        BuildClient asked = build.Clients.Single();
+        Dictionary<string, V1.Severity> told = records.Where(static r => r.Finding?.BuildId.Length > 0)
+            .GroupBy(static r => r.Finding.Detector).ToDictionary(static g => g.Key, static g => g.Last().Finding.Severity);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((asked.Transport, asked.Address, asked.Confidence), Is.EqualTo((transport, address, 1.0)));
+            Assert.That(asked.Reason, Does.Contain(reason));
+            Assert.That(told.GetValueOrDefault("build-by-unexpected-client"), Is.EqualTo(client));
+            Assert.That(told["never-seen-egress"], Is.EqualTo(egress));
+            Assert.That(records.Count(static r => r.Finding?.Detector == "posture-api-tcp"), Is.EqualTo(1));
+        }
+    }
+
     [Test]
     public async Task Of_two_builds_at_once_only_the_bad_one_is_blamed()
     {
