@@ -193,7 +193,7 @@ PASSED=0 FAILED=0 SKIPPED=0
 
 install_test_packages() {
     may_install && has_apt || return 0
-    local packages=(docker.io docker-registry docker-buildx busybox-static iproute2 iptables conntrack git gcc libc6-dev
+    local packages=(openssl openssh-client docker.io docker-registry docker-buildx busybox-static iproute2 iptables conntrack git gcc libc6-dev
         linux-libc-dev make curl wget jq python3 procps util-linux)
     [[ $(dpkg --print-architecture) != amd64 ]] || packages+=(gcc-multilib)
     install "${packages[@]}"
