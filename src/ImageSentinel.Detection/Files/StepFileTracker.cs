@@ -24,6 +24,9 @@ internal sealed class StepFileTracker(CoreState state, DownloadedExecutableDetec
     /// <summary>Forks and execs pass other queues and arrive later than a file event: who wrote is asked when all are in.</summary>
     private const long ExecDelay = 60 * Stamp.Millisecond;
 
+    /// <summary>File events of a step that are read after its end: a flood of them waits in the kernel's queue.</summary>
+    private const long Afterglow = 10 * Stamp.Second;
+
     private const int MaximumLayers = 2048;
     private const int MaximumWaitingLayers = 64;
     private const int MaximumWaiting = 2048;
@@ -253,9 +256,9 @@ internal sealed class StepFileTracker(CoreState state, DownloadedExecutableDetec
             return;
         }
 
-        if (step.Ended is { } ended && at.Boot > ended.Boot + Stamp.Second)
+        if (step.Ended is { } ended && at.Since(ended) > Afterglow)
         {
-            // The engine itself, tidying up.
+            // The engine itself, at work in the layer.
             return;
         }
 
