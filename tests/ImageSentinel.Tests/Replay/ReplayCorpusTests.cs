@@ -151,6 +151,20 @@ public sealed class ReplayCorpusTests
             }));
     }
 
+    [TestCase("history-internal-buildkit", "record-mismatch", V1.Builder.Buildkit)]
+    [TestCase("buildah", "never-seen-egress", V1.Builder.Buildah)]
+    public async Task A_recording_of_an_odd_build_tells_what_is_odd_about_it(string name, string detector, V1.Builder builder)
+    {
+        await using FileStream capture = File.OpenRead(PathOf(name, "capture.iscap"));
+        List<OutputRecord> records = await ReplayAsync(capture, name);
+
+        Build build = Last(records).Single();
+        Assert.That(build.Builder, Is.EqualTo(builder));
+        Assert.That(
+            records.Where(r => r.Finding?.BuildId == build.Id && r.Finding.Severity == V1.Severity.High).Select(static r => r.Finding.Detector),
+            Does.Contain(detector));
+    }
+
     [TestCaseSource(nameof(Cases))]
     public async Task Trimming_changes_nothing_that_is_told(string name)
     {
