@@ -32,6 +32,8 @@ internal sealed class EgressTracker(
 
     /// <summary>An ancestor's program may become known this much later than its child's connect.</summary>
     private const long SnapshotAge = 100 * Stamp.Millisecond;
+    /// <summary>How long it waits once that is proven: the packet of the answer and the record of the call race.</summary>
+    private const long AnswerPatience = 150 * Stamp.Millisecond;
 
     private readonly List<(BuildStep Step, Egress Egress)> _addressOnly = [];
     private readonly List<(BuildStep Step, Egress Egress, Stamp Since)> _unnamed = [];
@@ -161,16 +163,7 @@ internal sealed class EgressTracker(
     /// <summary>A step's address became known: names seen for it belong to what it did.</summary>
     public void Located(BuildStep step, Stamp at)
     {
-        for (int i = _unnamed.Count - 1; i >= 0; i--)
-        {
-            if (ReferenceEquals(_unnamed[i].Step, step))
-            {
-                Egress egress = _unnamed[i].Egress;
-                _unnamed.RemoveAt(i);
-                Judge(step, egress, at, final: true);
-            }
-        }
-
+        OnUnnamed(at);
         foreach (Egress egress in step.Egress)
         {
             int before = egress.Names.Count;
@@ -178,6 +171,7 @@ internal sealed class EgressTracker(
             if (egress.Names.Count != before)
             {
                 indicators.Judge(step, egress, at);
+                JudgeProxied(step, egress, at);
                 Retell(step, at);
             }
         }
@@ -186,13 +180,21 @@ internal sealed class EgressTracker(
     /// <summary>A destination got a name after it was judged.</summary>
     public void Named(BuildStep step, Egress egress, EgressName name, Stamp at)
     {
+        OnUnnamed(at);
         indicators.Judge(step, egress, at);
-        if (name.Source == NameSource.Connect)
-        {
-            JudgeProxied(step, egress, name.Name, at);
-        }
-
+        JudgeProxied(step, egress, at);
         Retell(step, at);
+    }
+
+    private void JudgeProxied(BuildStep step, Egress egress, Stamp at)
+    {
+        foreach (EgressName name in egress.Names)
+        {
+            if (name.Source == NameSource.Connect)
+            {
+                JudgeProxied(step, egress, name.Name, at);
+            }
+        }
     }
 
     // The proxy resolves and connects: what it is asked for is the destination, and the client cannot misname it.
@@ -246,7 +248,8 @@ internal sealed class EgressTracker(
         for (int i = _unnamed.Count - 1; i >= 0; i--)
         {
             (BuildStep step, Egress egress, Stamp since) = _unnamed[i];
-            if (at.Since(since) > NamePatience)
+            bool known = state.Baseline.Judge(egress.Destination, at.Time, names.Join(step, egress, at)).Novelty == Novelty.Known;
+            if (known || at.Since(since) > (step.Addresses.Count > 0 ? AnswerPatience : NamePatience))
             {
                 _unnamed.RemoveAt(i);
                 Judge(step, egress, at, final: true);
@@ -448,6 +451,7 @@ internal sealed class EgressTracker(
         egress.Novelty = judgement.Novelty;
         egress.Reason = judgement.Reason;
         detector.Judge(step, egress, judgement.AddressKnown, at);
+        JudgeProxied(step, egress, at);
         indicators.Judge(step, egress, at);
 
         // Where records were lost, a flow without one says nothing about the way it took.
@@ -464,9 +468,9 @@ internal sealed class EgressTracker(
         BuildRegistry.Touch(build, at);
     }
 
-    // Whose the packets are is not proven yet, and a name could make this known: a moment decides.
+    // A name could make this known, and its answer or the proof of who asked may be a moment behind.
     private bool MayBeNamed(BuildStep step)
-        => state.Baseline.KnowsNames && step.Addresses.Count == 0 && step.Network is not (StepNetwork.Host or StepNetwork.Isolated)
+        => state.Baseline.KnowsNames && step.Network is not (StepNetwork.Host or StepNetwork.Isolated)
         && state.Sensors.TryGetValue("names", out SensorFact? sensor) && sensor.Health == "active";
 
     // While it learns, a host believes its own builds; where the operator named who may build, only theirs.

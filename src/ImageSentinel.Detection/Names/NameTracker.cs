@@ -81,9 +81,9 @@ internal sealed class NameTracker(CoreState state, StepAddresses addresses)
 
             foreach ((NetAddress source, Destination destination, EgressName name, Stamp seen) in _serverNames)
             {
-                if (source == client && destination == egress.Destination && seen.Boot >= step.Started.Boot && egress.Add(name) && name.Source == NameSource.Connect)
+                if (source == client && destination == egress.Destination && seen.Boot >= step.Started.Boot)
                 {
-                    Named?.Invoke(step, egress, name, at);
+                    _ = egress.Add(name);
                 }
             }
         }

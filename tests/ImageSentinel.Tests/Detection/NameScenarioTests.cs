@@ -60,7 +60,7 @@ public sealed class NameScenarioTests
             Name = name,
             Source = source,
         });
-        return scene.After(200);
+        return scene.After(600);
     }
 
     private static Egress Only(Scene scene) => scene.OnlyBuild.Steps.Single().Egress.Single();
@@ -108,7 +108,7 @@ public sealed class NameScenarioTests
     [Test]
     public void An_answer_of_a_resolver_that_nobody_configured_makes_nothing_known()
     {
-        Scene scene = Resolved(Step(Allowing(CorpNames)), Mirror, Scene.Evil, server: "203.0.113.99").Connect(302);
+        Scene scene = Resolved(Step(Allowing(CorpNames)), Mirror, Scene.Evil, server: "203.0.113.99").Connect(302).After(1000);
 
         Assert.That(Only(scene).Novelty, Is.EqualTo(Novelty.NeverSeen));
         Assert.That(Only(scene).Names, Is.Not.Empty);
