@@ -61,6 +61,11 @@ public sealed class CoreState(CorePolicy policy, DestinationBaseline baseline, I
         _containerImages[container.ContainerId] = (container.Image, container.ImageId);
     }
 
+    /// <summary>Keeps a destination with its step. A step cannot hide one behind hundreds that are known.</summary>
+    internal bool Keep(BuildStep step, Egress egress, Stamp at)
+        => step.TryAddEgress(egress)
+        || (Baseline.Judge(egress.Destination, at.Time).Novelty != Novelty.Known && step.TryReplaceKnown(egress));
+
     public string UserName(uint uid) => _users.GetValueOrDefault(uid, "");
 
     internal void Set(HostFact host)

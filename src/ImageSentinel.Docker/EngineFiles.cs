@@ -15,7 +15,7 @@ public static class EngineFiles
     public static BundleFact? Bundle(ReadOnlyMemory<byte> json, int engine, string stepId, string bundle, string layer)
     {
         using JsonDocument? document = Parse(json);
-        if (document is null || !document.RootElement.TryGetProperty("process", out JsonElement process))
+        if (document is null || Member(document.RootElement, "process") is not { ValueKind: JsonValueKind.Object } process)
         {
             return null;
         }
@@ -35,8 +35,8 @@ public static class EngineFiles
         }
 
         bool ownNetwork = false;
-        if (root.TryGetProperty("linux", out JsonElement linux) && linux.TryGetProperty("namespaces", out JsonElement namespaces)
-            && namespaces.ValueKind == JsonValueKind.Array)
+        JsonElement linux = Member(root, "linux");
+        if (Member(linux, "namespaces") is { ValueKind: JsonValueKind.Array } namespaces)
         {
             foreach (JsonElement space in namespaces.EnumerateArray())
             {
@@ -44,18 +44,16 @@ public static class EngineFiles
             }
         }
 
-        bool hook = root.TryGetProperty("hooks", out JsonElement hooks) && hooks.ValueKind == JsonValueKind.Object
-            && hooks.TryGetProperty("prestart", out JsonElement prestart) && prestart.ValueKind == JsonValueKind.Array
-            && prestart.GetArrayLength() > 0;
+        bool hook = Member(Member(root, "hooks"), "prestart") is { ValueKind: JsonValueKind.Array } prestart && prestart.GetArrayLength() > 0;
         return new BundleFact(
             engine,
             stepId,
             bundle,
-            [.. args.Select(Redactor.Redact)],
+            Redactor.RedactArguments(args),
             Text(process, "cwd"),
             ownNetwork,
             hook,
-            linux.ValueKind == JsonValueKind.Object ? Text(linux, "cgroupsPath") : "",
+            Text(linux, "cgroupsPath"),
             session,
             frontend,
             layer);
@@ -65,7 +63,7 @@ public static class EngineFiles
     public static ContainerFact? Container(ReadOnlyMemory<byte> config, ReadOnlyMemory<byte> hostConfig, int engine, string containerId, string layer)
     {
         using JsonDocument? document = Parse(config);
-        if (document is null || !document.RootElement.TryGetProperty("Config", out JsonElement inner) || inner.ValueKind != JsonValueKind.Object)
+        if (document is null || Member(document.RootElement, "Config") is not { ValueKind: JsonValueKind.Object } inner)
         {
             return null;
         }
@@ -73,7 +71,7 @@ public static class EngineFiles
         JsonElement root = document.RootElement;
         using JsonDocument? host = Parse(hostConfig);
         JsonElement hostRoot = host?.RootElement ?? default;
-        JsonElement state = root.TryGetProperty("State", out JsonElement s) ? s : default;
+        JsonElement state = Member(root, "State");
         string finished = Text(state, "FinishedAt");
         bool isFinished = finished.Length > 0 && !finished.StartsWith("0001", StringComparison.Ordinal);
         return new ContainerFact(
@@ -81,7 +79,7 @@ public static class EngineFiles
             containerId,
             Text(inner, "Image"),
             Text(root, "Image"),
-            [.. Strings(inner, "Entrypoint").Concat(Strings(inner, "Cmd")).Select(Redactor.Redact)],
+            Redactor.RedactArguments([.. Strings(inner, "Entrypoint"), .. Strings(inner, "Cmd")]),
             Text(root, "Name").TrimStart('/'),
             Flag(inner, "AttachStdout") || Flag(inner, "AttachStdin") || Flag(inner, "Tty") || Flag(inner, "OpenStdin"),
             Text(root, "LogPath"),
@@ -94,9 +92,7 @@ public static class EngineFiles
             layer,
             Flag(state, "Running"),
             isFinished,
-            state.ValueKind == JsonValueKind.Object && state.TryGetProperty("ExitCode", out JsonElement code) && code.TryGetInt32(out int value)
-                ? value
-                : null,
+            Member(state, "ExitCode") is { ValueKind: JsonValueKind.Number } code && code.TryGetInt32(out int value) ? value : null,
             Strings(hostRoot, "CapAdd"));
     }
 
@@ -160,7 +156,7 @@ public static class EngineFiles
 
             foreach (JsonProperty reference in repository.Value.EnumerateObject())
             {
-                tags.Add(new ImageTag(reference.Name, reference.Value.ValueKind == JsonValueKind.String ? reference.Value.GetString()! : ""));
+                tags.Add(new ImageTag(NameOf(reference), Value(reference.Value)));
             }
         }
 
@@ -225,7 +221,32 @@ public static class EngineFiles
         => element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement member) ? member : default;
 
     private static string Text(JsonElement element, string name)
-        => Member(element, name) is { ValueKind: JsonValueKind.String } text ? text.GetString() ?? "" : "";
+        => Value(Member(element, name));
+
+    // A lone surrogate is valid JSON and no text: such a string is none.
+    private static string Value(JsonElement element)
+    {
+        try
+        {
+            return element.ValueKind == JsonValueKind.String ? element.GetString() ?? "" : "";
+        }
+        catch (InvalidOperationException)
+        {
+            return "";
+        }
+    }
+
+    private static string NameOf(JsonProperty property)
+    {
+        try
+        {
+            return property.Name;
+        }
+        catch (InvalidOperationException)
+        {
+            return "";
+        }
+    }
 
     private static bool Flag(JsonElement element, string name) => Member(element, name).ValueKind == JsonValueKind.True;
 
@@ -238,7 +259,7 @@ public static class EngineFiles
             {
                 if (item.ValueKind == JsonValueKind.String)
                 {
-                    strings.Add(item.GetString()!);
+                    strings.Add(Value(item));
                 }
             }
         }

@@ -128,6 +128,7 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
             Index = (uint)step.Index,
             Total = (uint)step.Total,
             Instruction = Clean(step.Instruction),
+            EgressNotListed = (ulong)step.EgressBeyond,
             Kind = (V1.StepKind)step.Kind,
             StartTime = Time(step.Started),
             EndTime = step.Ended is { } ended ? Time(ended) : null,
@@ -267,7 +268,7 @@ internal sealed class ProtoMapper(CoreState state, CoverageTable coverage)
             Gid = process.Gid,
             Auid = process.LoginUid,
         };
-        message.Args.AddRange(process.Arguments.Select(Clean));
+        message.Args.AddRange(Redactor.RedactArguments(process.Arguments));
         message.Ancestors.AddRange(process.Ancestors.Select(a => new V1.ProcessAncestor
         {
             Pid = (uint)a.Pid,

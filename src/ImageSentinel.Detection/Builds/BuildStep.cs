@@ -105,5 +105,19 @@ public sealed class BuildStep(string id, int engine, Stamp started)
         return _egress.TryAdd(egress.Destination, egress);
     }
 
+    /// <summary>Keeps a destination in the place of one that is known, and counts that one as beyond.</summary>
+    /// <returns>False when every kept one is new, which is story enough.</returns>
+    internal bool TryReplaceKnown(Egress egress)
+    {
+        Egress? known = _egress.Values.FirstOrDefault(static e => e is { Novelty: Novelty.Known, AddressOnly: false });
+        if (known is null)
+        {
+            return false;
+        }
+
+        _ = _egress.Remove(known.Destination);
+        return _egress.TryAdd(egress.Destination, egress);
+    }
+
     internal void RemoveEgress(Destination destination) => _egress.Remove(destination);
 }

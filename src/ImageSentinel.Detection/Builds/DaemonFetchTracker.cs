@@ -13,20 +13,32 @@ namespace ImageSentinel.Detection.Builds;
 /// <remarks>
 /// The engine fetches before, between and after steps, from the host's own network; no record ties a connection to a
 /// build. What does: the address in an ADD or FROM line, git among the engine's children, or nothing else being there.
-/// What no build explains within <see cref="Patience"/> is the host's ordinary traffic.
+/// What no build explains within <see cref="Patience"/> was a client's wish, a pull say, and is as new as a container's.
 /// </remarks>
 internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, NeverSeenEgressDetector detector, NameTracker names, IndicatorDetector indicators)
 {
     private const long Patience = 4 * Stamp.Second;
     private const long Lead = 3 * Stamp.Second;
     private const int MaximumWaiting = 256;
+    private const int MaximumFetches = 64;
 
     private readonly List<UnclaimedFetch> _waiting = [];
 
     public void On(int engine, PendingEgress attempt, Stamp at)
     {
-        if (state.Baseline.IsNoise(attempt.Destination, out _) || _waiting.Count >= MaximumWaiting || attempt.AddressOnly || IsNameQuery(attempt.Destination))
+        if (state.Baseline.IsNoise(attempt.Destination, out _) || attempt.AddressOnly || IsNameQuery(attempt.Destination))
         {
+            return;
+        }
+
+        if (_waiting.Count >= MaximumWaiting)
+        {
+            // Whose this one is will not be known.
+            foreach (Build build in builds.Active.Where(b => b.Engine == engine))
+            {
+                build.Blind = true;
+            }
+
             return;
         }
 
@@ -64,12 +76,14 @@ internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, 
             else if (final)
             {
                 _waiting.RemoveAt(i);
-                state.Baseline.Learn(fetch.Destination, at, names.OfHost(fetch.Destination.Address, at));
+                state.Baseline.LearnFromContainer(fetch.Destination, at);
             }
         }
     }
 
-    private static bool IsNameQuery(Destination destination) => destination.Port == 53;
+    // The engine asks for its containers whatever server they name. Nothing is fetched over UDP; over TCP anything may be.
+    private bool IsNameQuery(Destination destination)
+        => destination.Port == 53 && (destination.Protocol == EgressProtocol.Udp || state.Baseline.IsResolver(destination.Address));
 
     private bool TryClaim(UnclaimedFetch fetch, Stamp at, bool final)
     {
@@ -114,7 +128,12 @@ internal sealed class DaemonFetchTracker(CoreState state, BuildRegistry builds, 
 
     private void Attach(Build build, DaemonFetch fetch, Stamp at)
     {
-        if (build.Fetches.Count >= 64 || build.Fetches.Any(f => f.Egress.Destination == fetch.Egress.Destination && f.Kind == fetch.Kind))
+        if (build.Fetches.Count >= MaximumFetches && state.Baseline.Judge(fetch.Egress.Destination, at.Time).Novelty != Novelty.Known)
+        {
+            build.Blind = true;
+        }
+
+        if (build.Fetches.Count >= MaximumFetches || build.Fetches.Any(f => f.Egress.Destination == fetch.Egress.Destination && f.Kind == fetch.Kind))
         {
             return;
         }

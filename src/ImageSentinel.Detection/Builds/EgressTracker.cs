@@ -385,7 +385,7 @@ internal sealed class EgressTracker(
         egress ??= new Egress(attempt.Destination, attempt.At) { Process = attempt.Process, Path = attempt.Path, AddressOnly = attempt.AddressOnly };
         EgressOutcome before = egress.Outcome;
         egress.Add(attempt.Outcome, attempt.Errno, attempt.At);
-        if (first && !step.TryAddEgress(egress))
+        if (first && !state.Keep(step, egress, at))
         {
             return;
         }

@@ -41,7 +41,7 @@ internal sealed class RuntimeTracker(CoreState state, BuildKitTracker buildKit, 
         {
             OnRuntime(node, command, at);
         }
-        else if (node.Scope is not ContainerScope && ShimContainer(node.Arguments) is { } containerId)
+        else if (node.Scope is not ContainerScope && (node.Scope is not null || node.Uid == 0) && ShimContainer(node.Arguments) is { } containerId)
         {
             int engine = node.Scope is EngineScope scope ? scope.Engine : state.Engines.Count == 1 ? state.Engines.Keys.First() : EngineOf(containerId);
             state.Tree.Relabel(node, classic.ScopeOf(engine, containerId, at), rootItself: false);
@@ -67,7 +67,10 @@ internal sealed class RuntimeTracker(CoreState state, BuildKitTracker buildKit, 
 
     private void OnRuntime(ProcessNode node, RuncCommand command, Stamp at)
     {
-        if (command.Verb == RuncVerb.Kill)
+        // Anybody may call a program runc and name any bundle. Below an engine or in a container it can only be theirs;
+        // elsewhere it is believed of root, and of a user's own buildah or podman, which build as that user.
+        bool believed = node.Scope is not null || node.Uid == 0;
+        if (command.Verb == RuncVerb.Kill && believed)
         {
             buildKit.RuntimeKilled(Encoding.UTF8.GetString(command.Id), at);
             return;
@@ -85,7 +88,7 @@ internal sealed class RuntimeTracker(CoreState state, BuildKitTracker buildKit, 
         }
 
         BundleKind kind = BundlePath.Classify(command.Bundle, out string id);
-        if (kind == BundleKind.BuildKit && command.Verb == RuncVerb.Run)
+        if (kind == BundleKind.BuildKit && command.Verb == RuncVerb.Run && believed)
         {
             Builder builder = node.Scope is ContainerScope ? Builder.ContainerDriver : Builder.BuildKit;
             int engine = node.Scope switch
@@ -105,7 +108,7 @@ internal sealed class RuntimeTracker(CoreState state, BuildKitTracker buildKit, 
             // No engine tells of it; nothing is asked, since it can be no step.
             state.Tree.Relabel(node, new ContainerScope(-1, id) { Created = at, Settled = true, Runtime = node }, rootItself: false);
         }
-        else if (kind == BundleKind.Container && node.Scope is not ContainerScope)
+        else if (kind == BundleKind.Container && node.Scope is not ContainerScope && believed)
         {
             int engine = node.Scope is EngineScope scope ? scope.Engine : EngineOf(id);
             state.Tree.Relabel(node, classic.ScopeOf(engine, id, at), rootItself: false);

@@ -188,9 +188,10 @@ internal sealed class FlowLedger(CoreState state, StepAddresses addresses)
 
     private void Tell(Flow flow, BuildStep step, Stamp at)
     {
-        // The engine's own resolver asks from within a step's namespace; and what is beyond the step's list was attempted.
+        // The engine's own resolver asks from within a step's namespace; and what is known beyond the step's list was attempted.
         Destination destination = flow.Key.Destination;
-        if ((destination.Port == 53 && state.Baseline.IsResolver(destination.Address)) || step.EgressBeyond > 0)
+        if ((destination.Port == 53 && state.Baseline.IsResolver(destination.Address))
+            || (step.EgressBeyond > 0 && state.Baseline.Judge(destination, at.Time).Novelty == Novelty.Known))
         {
             return;
         }
@@ -199,7 +200,7 @@ internal sealed class FlowLedger(CoreState state, StepAddresses addresses)
         EgressOutcome outcome = flow.Answer != EgressOutcome.None ? flow.Answer
             : destination.Protocol == EgressProtocol.Tcp ? EgressOutcome.InProgress : EgressOutcome.Sent;
         egress.Add(outcome, 0, flow.Began);
-        if (step.TryAddEgress(egress))
+        if (state.Keep(step, egress, at))
         {
             flow.Egress = egress;
             Count(flow, at);

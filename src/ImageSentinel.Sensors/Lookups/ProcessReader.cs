@@ -50,7 +50,7 @@ internal static class ProcessReader
                 ReadNumber($"{root}/loginuid"),
                 ReadNumber($"{root}/sessionid"),
                 ReadLink($"{root}/exe"),
-                [.. ReadArguments($"{root}/cmdline").Select(Redactor.Redact)],
+                Redactor.RedactArguments(ReadArguments($"{root}/cmdline")),
                 ReadLink($"{root}/cwd"),
                 ReadCgroup($"{root}/cgroup"));
         }

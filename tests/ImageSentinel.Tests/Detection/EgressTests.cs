@@ -1,4 +1,6 @@
+using ImageSentinel.Detection.Baseline;
 using ImageSentinel.Detection.Builds;
+using ImageSentinel.Detection.Detectors;
 using ImageSentinel.Detection.Model;
 using NUnit.Framework;
 
@@ -63,6 +65,60 @@ public sealed class EgressTests
             .Flow(port: 81, answer: EgressOutcome.Refused).Flow(address: "203.0.113.67", answer: EgressOutcome.Refused);
 
         Assert.That(Only(scene).Outcome, Is.EqualTo(EgressOutcome.InProgress));
+    }
+
+    [Test]
+    public void A_step_cannot_hide_a_new_destination_behind_hundreds_of_known_ones()
+    {
+        Assert.That(DestinationPattern.TryParse("198.51.100.5", out DestinationPattern? known), Is.True);
+        Scene scene = Step(new Scene(CorePolicy.Default with { AllowedDestinations = [new AllowedDestination(known!, "configured", "", null)] }));
+        for (ushort port = 1000; port < 1300; port++)
+        {
+            scene = scene.Connect(302, "198.51.100.5", port);
+        }
+
+        scene = scene.Connect(302);
+
+        Assert.That(scene.Findings.Single().Message, Does.Contain(Scene.Evil));
+        Assert.That(scene.Builds[0].Steps[0].Egress.Count(), Is.EqualTo(256));
+        Assert.That(scene.Builds[0].Steps[0].EgressBeyond, Is.EqualTo(45));
+    }
+
+    [Test]
+    public void Where_the_engine_went_for_nobodys_build_is_as_new_as_where_a_container_went()
+    {
+        Scene scene = new Scene().Connect(Scene.Daemon, exe: "/usr/bin/dockerd").After(6000);
+        Assert.That(scene.Baseline.Seen.All().Single().OnTrial, Is.True);
+
+        scene = Step(scene).Connect(302);
+        Assert.That(scene.Findings.Single().Detector.Id, Is.EqualTo("never-seen-egress"));
+    }
+
+    [TestCase("203.0.113.67", EgressProtocol.Tcp, 1)]
+    [TestCase("203.0.113.67", EgressProtocol.Udp, 0)]
+    [TestCase("203.0.113.53", EgressProtocol.Tcp, 0)]
+    public void Port_53_hides_a_fetch_of_the_engine_only_where_it_asks_names(string address, EgressProtocol protocol, int fetches)
+    {
+        Scene scene = new Scene()
+            .Client(200, "docker", "build", "-t", "example/app:1", "/ctx")
+            .SnapshotDockerfile(1, $"FROM alpine:3\nADD http://{address}:53/x /x\nRUN echo good\n")
+            .Connect(Scene.Daemon, address, 53, protocol, exe: "/usr/bin/dockerd")
+            .BuildKitStep(1, 300, "echo good").EndBuildKitStep(300).After(6000);
+
+        Assert.That(scene.Builds[0].Fetches, Has.Count.EqualTo(fetches));
+        Assert.That(scene.Findings, Has.Count.EqualTo(fetches));
+    }
+
+    [Test]
+    public void A_users_program_that_calls_itself_a_runtime_makes_no_build()
+    {
+        string id = Scene.StepId(1);
+        Scene scene = new Scene().Fork(Scene.Shell, 300)
+            .Exec(300, Scene.Shell, 1000, "runc", "run", "--bundle", Bundle + id, id)
+            .Fork(300, 301).Exec(301, 300, 1000, "curl", "http://203.0.113.66/x").Connect(301).Exit(301).Exit(300).After(5000);
+
+        Assert.That(scene.Builds, Is.Empty);
+        Assert.That(scene.Findings, Is.Empty);
     }
 
     // The record of a connect can be read before /proc is: then nobody knows yet that a step made it.

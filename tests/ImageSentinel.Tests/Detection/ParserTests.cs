@@ -204,10 +204,26 @@ public sealed class ParserTests
     [TestCase("Authorization: Bearer abc.def", "Authorization: Bearer ***")]
     [TestCase("X-Registry-Auth: eyJ4", "X-Registry-Auth: ***")]
     [TestCase("curl http://203.0.113.66/x", "curl http://203.0.113.66/x")]
+    [TestCase("curl -u user:hunter2 http://h/x", "curl -u user:*** http://h/x")]
+    [TestCase("curl --user=user:hunter2 x", "curl --user=user:*** x")]
+    [TestCase("tool --password pw123 --db-token 'abc def'", "tool --password *** --db-token '*** def'")]
+    [TestCase("curl -H 'X-Auth: topsek' x", "curl -H 'X-Auth: ***' x")]
+    [TestCase("docker build --build-arg MYKEY=value -t a .", "docker build --build-arg MYKEY=*** -t a .")]
+    [TestCase("docker build --secret id=key,src=./key .", "docker build --secret id=key,src=./key .")]
+    [TestCase("docker run -p 80:80 -u 1000 a", "docker run -p 80:80 -u 1000 a")]
     public void Secrets_are_masked_and_the_rest_stays(string text, string masked)
         => Assert.That(Redactor.Redact(text), Is.EqualTo(masked));
 
+    [Test]
+    public void A_secret_that_is_the_next_argument_is_masked()
+        => Assert.That(
+            Redactor.RedactArguments(["curl", "-u", "user:hunter2", "--password", "pw", "--build-arg", "K=v", "-o", "/x", "--secret", "id=a"]),
+            Is.EqualTo(new[] { "curl", "-u", "user:***", "--password", "***", "--build-arg", "K=***", "-o", "/x", "--secret", "id=a" }));
+
     [TestCase("a", "://")]
+    [TestCase("--password ", "")]
+    [TestCase("--build-arg a=", "")]
+    [TestCase("-u a", ":")]
     [TestCase("secret", "")]
     [TestCase("token=", "")]
     [TestCase("password ", "")]
