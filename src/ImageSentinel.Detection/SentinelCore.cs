@@ -1,4 +1,3 @@
-using System.Text;
 using ImageSentinel.Detection.Baseline;
 using ImageSentinel.Detection.Builders;
 using ImageSentinel.Detection.Builds;
@@ -32,9 +31,12 @@ public sealed class SentinelCore : IDomainEvents
     private readonly DaemonlessTracker _daemonless;
     private readonly HistoryWitness _history;
     private readonly RuntimeTracker _runtimes;
+    private readonly DataRootRouter _dataRoots;
+    private readonly ClientIntake _clients;
     private readonly ImageArrivals _arrivals;
     private readonly ImageLinker _images;
     private readonly EgressTracker _egress;
+    private readonly EgressJudge _judge;
     private readonly DaemonFetchTracker _fetches;
     private readonly LossTracker _losses;
     private readonly StepFileTracker _files;
@@ -81,18 +83,21 @@ public sealed class SentinelCore : IDomainEvents
         _daemonless = new DaemonlessTracker(_state, _builds);
         _history = new HistoryWitness(_state, _builds, new RecordMismatchDetector(_state, _book));
         _runtimes = new RuntimeTracker(_state, _buildKit, _classic, _daemonless);
-        _egress = new EgressTracker(_state, _neverSeen, new EgressBehaviourDetector(_book), _fetches, _names, _addresses, _indicators);
-        _flows = new FlowLedger(_state, _addresses) { Unexplained = _egress.Unexplained, Counted = EgressTracker.Counted };
+        _judge = new EgressJudge(_state, _neverSeen, new EgressBehaviourDetector(_book), _names, _indicators);
+        _egress = new EgressTracker(_state, _judge, _fetches, _names, _addresses);
+        _flows = new FlowLedger(_state, _addresses) { Unexplained = _judge.Unexplained, Counted = EgressJudge.Counted };
         _addresses.Claimed = (step, at) =>
         {
-            _egress.Located(step, at);
+            _judge.Located(step, at);
             _flows.Claimed(at);
         };
-        _names.Named = _egress.Named;
+        _names.Named = _judge.Named;
         _losses = new LossTracker(_state, _builds, _book);
         _files = new StepFileTracker(_state, new DownloadedExecutableDetector(_state, _book), new PersistenceDetector(_book), _indicators);
         _taint = new ImageTaint(_state, images ?? new ImageGraph());
         _deploys = new DeployTracker(_state, _builds, _taint, _book, _indicators);
+        _dataRoots = new DataRootRouter(_state, _buildKit, _classic, _images, _files, _taint);
+        _clients = new ClientIntake(_state, _builds, _buildKit, _classic, _daemonless);
         _egress.OfDeployment = _deploys.On;
         _buildKit.LayerKnown = _files.LayerKnown;
         _classic.LayerKnown = _files.LayerKnown;
@@ -174,30 +179,7 @@ public sealed class SentinelCore : IDomainEvents
         }
     }
 
-    public void On(in EngineConnected e)
-    {
-        if (_state.EngineOfSocket(e.SocketInode) is not { } engine)
-        {
-            return;
-        }
-
-        ProcessNode node = _state.Tree.Resolve(e.Caller, e.At, e.CallWall);
-        if (node.Key.Pid == engine.DaemonPid || node.Key.Pid == _state.Host?.AgentPid)
-        {
-            return;
-        }
-
-        if (node.Arguments.IsEmpty)
-        {
-            _state.Output.Ask(new ProcessLookup(node.Key.Pid));
-        }
-
-        ClientSession session = _state.Clients.Connect(engine.Index, node, e.At);
-        if (session is { Connections: 1, Command.Intent: ClientIntent.Build })
-        {
-            AskForDockerfile(session);
-        }
-    }
+    public void On(in EngineConnected e) => _clients.On(e);
 
     public void On(in EngineAccepted e)
     {
@@ -207,52 +189,7 @@ public sealed class SentinelCore : IDomainEvents
         }
     }
 
-    public void On(in EngineFileChanged e)
-    {
-        if (LayerPath.TryParse(e.Path, out ReadOnlySpan<byte> layer, out ReadOnlySpan<byte> inside))
-        {
-            _files.On(e, layer, inside);
-        }
-
-        DataRootEntry entry = DataRootPath.Classify(e.Path, out string id);
-        bool written = (e.Change & (FileChange.Modified | FileChange.Written | FileChange.MovedIn)) != 0;
-        switch (entry)
-        {
-            case DataRootEntry.ClassicContext when (e.Change & FileChange.Created) != 0 && (e.Change & FileChange.Deleted) == 0:
-                _classic.ContextCreated(e.Engine, id, e.At);
-                break;
-            case DataRootEntry.ClassicContext when (e.Change & FileChange.Deleted) != 0:
-                _classic.ContextDeleted(e.Engine, id, e.At);
-                break;
-            case DataRootEntry.ClassicContextFile when written:
-                _classic.ContextFileWritten(e.Engine, id, e.Path);
-                break;
-            case DataRootEntry.BundleConfig when (e.Change & FileChange.Modified) != 0 && _state.Engines.TryGetValue(e.Engine, out EngineFact? engine):
-                _state.Output.Ask(new BundleLookup(e.Engine, id, $"{engine.DataRoot}/buildkit/executor/{id}"));
-                break;
-            case DataRootEntry.ContainerConfig when written:
-                _state.Output.Ask(new ContainerLookup(e.Engine, id));
-                break;
-            case DataRootEntry.ImageConfig when !written && (e.Change & FileChange.Deleted) != 0:
-                _taint.Gone(id, e.At);
-                break;
-            case DataRootEntry.ImageConfig when written:
-                _images.ImageFileWritten(e.Engine, id);
-                break;
-            case DataRootEntry.Repositories when written:
-                _images.ReferencesChanged(e.Engine);
-                break;
-            case DataRootEntry.SnapshotFile when written && IsDaemon(e.Engine, e.Pid):
-                _buildKit.SnapshotFileWritten(e.Engine, e.Path);
-                break;
-            case DataRootEntry.LoadArchive:
-                _images.LoadSeen(e.Engine, id, (e.Change & FileChange.Deleted) != 0, e.At);
-                break;
-            case DataRootEntry.PlatformProbe:
-                _buildKit.PlatformProbed(e.Engine, e.At);
-                break;
-        }
-    }
+    public void On(in EngineFileChanged e) => _dataRoots.On(e);
 
     public void On(in LossNoticed e) => _losses.On(e);
 
@@ -271,7 +208,7 @@ public sealed class SentinelCore : IDomainEvents
                 OnProcess(process, at);
                 break;
             case EnginePeerFact peer:
-                OnPeer(peer, at);
+                _clients.Learn(peer, at);
                 break;
             case BundleFact bundle:
                 if (!_daemonless.Learn(bundle, at))
@@ -312,7 +249,7 @@ public sealed class SentinelCore : IDomainEvents
                 _images.Learn(tags, at);
                 break;
             case DockerfileFact dockerfile:
-                OnDockerfile(dockerfile, at);
+                _clients.Learn(dockerfile, at);
                 break;
             case SensorFact sensor:
                 _state.Set(sensor);
@@ -359,6 +296,7 @@ public sealed class SentinelCore : IDomainEvents
         _classic.OnTick(at);
         _daemonless.OnTick(at);
         _history.OnTick(at);
+        _judge.OnTick(at);
         _egress.OnTick(at);
         _files.OnTick(at);
         foreach (Build build in _builds.Active)
@@ -463,12 +401,6 @@ public sealed class SentinelCore : IDomainEvents
         }
     }
 
-    private bool IsDaemon(int engine, int pid)
-        => _state.Engines.TryGetValue(engine, out EngineFact? fact)
-            && (fact.DaemonPid == pid || pid == 0
-                // 20.10 unpacks an archive in a helper of its own (docker-untar).
-                || _state.Tree.Find(pid)?.Scope is EngineScope { Engine: var helper } && helper == engine);
-
     private void OnEngine(EngineFact engine)
     {
         _state.Set(engine);
@@ -476,23 +408,6 @@ public sealed class SentinelCore : IDomainEvents
         if (engine.DaemonPid > 0 && _state.Tree.Find(engine.DaemonPid) is { } daemon && daemon.Scope is not EngineScope)
         {
             _state.Tree.Relabel(daemon, new EngineScope(engine.Index), rootItself: true);
-        }
-    }
-
-    // A connection older than the agent: its connect call was not seen, its holder is.
-    private void OnPeer(EnginePeerFact peer, Stamp at)
-    {
-        if (_state.Tree.Find(peer.Pid) is not { Scope: not EngineScope } node
-            || node.Key.Pid == _state.Host?.AgentPid
-            || node.Exe.EndsWith("/containerd"u8))
-        {
-            return;
-        }
-
-        ClientSession session = _state.Clients.Connect(peer.Engine, node, at);
-        if (session is { Connections: 1, Command.Intent: ClientIntent.Build })
-        {
-            AskForDockerfile(session);
         }
     }
 
@@ -507,60 +422,7 @@ public sealed class SentinelCore : IDomainEvents
             }
         }
 
-        if (_state.Clients.FindByPid(fact.Pid) is { } session)
-        {
-            ClientTracker.Refresh(session);
-            if (session is { Command.Intent: ClientIntent.Build, Dockerfile: null })
-            {
-                AskForDockerfile(session);
-            }
-        }
-
+        _clients.Learn(fact);
         _runtimes.OnProgram(node, at);
-    }
-
-    private void OnDockerfile(DockerfileFact fact, Stamp at)
-    {
-        if (Dockerfile.TryParse(fact.Origin, fact.Text) is not { } dockerfile)
-        {
-            return;
-        }
-
-        if (fact.ClientPid > 0)
-        {
-            if (!_daemonless.Learn(dockerfile, fact.ClientPid, at) && _state.Clients.FindByPid(fact.ClientPid) is { } session)
-            {
-                session.Dockerfile = dockerfile;
-                foreach (Build build in _builds.Active)
-                {
-                    _builds.ChooseClients(build, at);
-                }
-            }
-
-            return;
-        }
-
-        DataRootEntry entry = DataRootPath.Classify(Encoding.UTF8.GetBytes(fact.Origin), out string id);
-        if (entry == DataRootEntry.ClassicContextFile)
-        {
-            _classic.Learn(dockerfile, fact.Engine, id, at);
-        }
-        else if (entry == DataRootEntry.SnapshotFile)
-        {
-            _buildKit.Learn(dockerfile, fact.Engine, at);
-        }
-    }
-
-    private void AskForDockerfile(ClientSession session)
-    {
-        ClientCommand command = session.Command;
-        string context = command.Context;
-        bool local = context.Length > 0 && context != "-" && !context.Contains("://", StringComparison.Ordinal)
-            && !context.StartsWith("git@", StringComparison.Ordinal) && command.File != "-";
-        if (local && session.Process is { } process)
-        {
-            string file = command.File.Length > 0 ? command.File : context.TrimEnd('/') + "/Dockerfile";
-            _state.Output.Ask(new ClientDockerfileLookup(session.Engine, process.Key.Pid, file));
-        }
     }
 }

@@ -9,15 +9,9 @@ using ImageSentinel.Detection.Text;
 
 namespace ImageSentinel.Detection.Builds;
 
-/// <summary>Ties egress attempts to steps by the caller's lineage, judges them, and lets ordinary traffic teach the baseline.</summary>
+/// <summary>Ties egress attempts to steps by the caller's lineage, and lets ordinary traffic teach the baseline.</summary>
 internal sealed class EgressTracker(
-    CoreState state,
-    NeverSeenEgressDetector detector,
-    EgressBehaviourDetector behaviour,
-    DaemonFetchTracker fetches,
-    NameTracker names,
-    StepAddresses addresses,
-    IndicatorDetector indicators)
+    CoreState state, EgressJudge judge, DaemonFetchTracker fetches, NameTracker names, StepAddresses addresses)
 {
     private const int MaximumPending = 64;
 
@@ -27,16 +21,9 @@ internal sealed class EgressTracker(
     // While the agent starts, a record may come before the process table is read: whose it is, is not known yet.
     private const int MaximumEarly = 4096;
 
-    /// <summary>How long a destination that a name may explain waits for the proof of whose address asked.</summary>
-    private const long NamePatience = 400 * Stamp.Millisecond;
-
     /// <summary>An ancestor's program may become known this much later than its child's connect.</summary>
     private const long SnapshotAge = 100 * Stamp.Millisecond;
-    /// <summary>How long it waits once that is proven: the packet of the answer and the record of the call race.</summary>
-    private const long AnswerPatience = 150 * Stamp.Millisecond;
-
     private readonly List<(BuildStep Step, Egress Egress)> _addressOnly = [];
-    private readonly List<(BuildStep Step, Egress Egress, Stamp Since)> _unnamed = [];
     private readonly List<(ProcessNode Node, PendingEgress Attempt)> _early = [];
     private readonly OpenConnects _open = new();
     private ProcessSnapshot? _snapshot;
@@ -80,7 +67,7 @@ internal sealed class EgressTracker(
         {
             if (_open.Answer(e) is { Build: { } build })
             {
-                Changed(build, e.At);
+                judge.Changed(build, e.At);
             }
 
             return;
@@ -109,7 +96,7 @@ internal sealed class EgressTracker(
             {
                 _addressOnly.RemoveAt(i);
                 egress.AddressOnly = false;
-                Judge(step, egress, e.At);
+                judge.Judge(step, egress, e.At);
             }
         }
     }
@@ -155,104 +142,7 @@ internal sealed class EgressTracker(
         {
             if (egress.Novelty == Novelty.None && !egress.AddressOnly)
             {
-                Judge(step, egress, at);
-            }
-        }
-    }
-
-    /// <summary>A step's address became known: names seen for it belong to what it did.</summary>
-    public void Located(BuildStep step, Stamp at)
-    {
-        OnUnnamed(at);
-        foreach (Egress egress in step.Egress)
-        {
-            int before = egress.Names.Count;
-            _ = names.Join(step, egress, at);
-            if (egress.Names.Count != before)
-            {
-                indicators.Judge(step, egress, at);
-                JudgeProxied(step, egress, at);
-                Retell(step, at);
-            }
-        }
-    }
-
-    /// <summary>A destination got a name after it was judged.</summary>
-    public void Named(BuildStep step, Egress egress, EgressName name, Stamp at)
-    {
-        OnUnnamed(at);
-        indicators.Judge(step, egress, at);
-        JudgeProxied(step, egress, at);
-        Retell(step, at);
-    }
-
-    private void JudgeProxied(BuildStep step, Egress egress, Stamp at)
-    {
-        foreach (EgressName name in egress.Names)
-        {
-            if (name.Source == NameSource.Connect)
-            {
-                JudgeProxied(step, egress, name.Name, at);
-            }
-        }
-    }
-
-    // The proxy resolves and connects: what it is asked for is the destination, and the client cannot misname it.
-    private void JudgeProxied(BuildStep step, Egress egress, string asked, Stamp at)
-    {
-        if (egress.Novelty != Novelty.Known || step.Build is not { } build)
-        {
-            return;
-        }
-
-        string host = NameClasses.HostOf(asked);
-        ushort port = ushort.TryParse(asked.AsSpan(Math.Min(asked.Length, host.Length + 1)), System.Globalization.CultureInfo.InvariantCulture, out ushort named) ? named : (ushort)80;
-        bool literal = NetAddress.TryParse(host.Trim('[', ']'), out NetAddress address);
-        var destination = new Destination(address, port, EgressProtocol.Tcp);
-        Judgement judgement = state.Baseline.Judge(destination, at.Time, literal ? [] : [host]);
-        if (state.Baseline.IsLearning(at.Time) && MayTeach(build))
-        {
-            state.Baseline.Names.Learn(host, destination, (uint)Math.Clamp(at.Wall / Stamp.Second, 0, uint.MaxValue));
-        }
-
-        if (judgement.Novelty != Novelty.Known)
-        {
-            egress.Novelty = judgement.Novelty;
-            egress.Reason = $"the proxy there is known, and was asked to reach {SafeText.Display(asked, 200)}: {judgement.Reason}";
-            detector.Judge(step, egress, addressKnown: false, at);
-        }
-    }
-
-    /// <summary>A flow left a step's address by no call that was recorded.</summary>
-    public void Unexplained(BuildStep step, Egress egress, Stamp at) => Judge(step, egress, at, final: true);
-
-    /// <summary>Bytes or duration of a destination changed.</summary>
-    public static void Counted(BuildStep step, Stamp at)
-    {
-        if (step.Build is { } build)
-        {
-            build.Dirty = true;
-        }
-    }
-
-    private void Retell(BuildStep step, Stamp at)
-    {
-        if (step.Build is { } build)
-        {
-            Changed(build, at);
-        }
-    }
-
-    private void OnUnnamed(Stamp at)
-    {
-        for (int i = _unnamed.Count - 1; i >= 0; i--)
-        {
-            (BuildStep step, Egress egress, Stamp since) = _unnamed[i];
-            bool known = state.Baseline.Judge(egress.Destination, at.Time, names.Join(step, egress, at)).Novelty == Novelty.Known;
-            if (known || at.Since(since) > (step.Addresses.Count > 0 ? AnswerPatience : NamePatience))
-            {
-                _unnamed.RemoveAt(i);
-                Judge(step, egress, at, final: true);
+                judge.Judge(step, egress, at);
             }
         }
     }
@@ -260,7 +150,6 @@ internal sealed class EgressTracker(
     public void OnTick(Stamp at)
     {
         _open.OnTick(at);
-        OnUnnamed(at);
         if (_addressOnly.Count == 0)
         {
             return;
@@ -284,7 +173,7 @@ internal sealed class EgressTracker(
             else
             {
                 egress.AddressOnly = false;
-                Judge(step, egress, at);
+                judge.Judge(step, egress, at);
             }
         }
     }
@@ -415,64 +304,11 @@ internal sealed class EgressTracker(
 
         if (egress.Novelty == Novelty.None)
         {
-            Judge(step, egress, at);
+            judge.Judge(step, egress, at);
         }
         else if (egress.Outcome != before && step.Build is { } build)
         {
-            Changed(build, at);
+            judge.Changed(build, at);
         }
     }
-
-    private void Changed(Build build, Stamp at)
-    {
-        detector.Refresh(build, at);
-        BuildRegistry.Touch(build, at);
-    }
-
-    private void Judge(BuildStep step, Egress egress, Stamp at, bool final = false)
-    {
-        if (step.Build is not { } build || (final && egress.Novelty != Novelty.None))
-        {
-            return;
-        }
-
-        IReadOnlyList<string> proven = names.Join(step, egress, at);
-        Judgement judgement = state.Baseline.Judge(egress.Destination, at.Time, proven);
-        if (!final && judgement.Novelty != Novelty.Known && MayBeNamed(step))
-        {
-            if (!_unnamed.Exists(u => ReferenceEquals(u.Egress, egress)))
-            {
-                _unnamed.Add((step, egress, at));
-            }
-
-            return;
-        }
-
-        egress.Novelty = judgement.Novelty;
-        egress.Reason = judgement.Reason;
-        detector.Judge(step, egress, judgement.AddressKnown, at);
-        JudgeProxied(step, egress, at);
-        indicators.Judge(step, egress, at);
-
-        // Where records were lost, a flow without one says nothing about the way it took.
-        if (egress.Path != EgressPath.FlowOnly || (build.Lost == 0 && !build.Blind))
-        {
-            behaviour.Judge(step, egress, at);
-        }
-
-        if (state.Baseline.IsLearning(at.Time) && MayTeach(build))
-        {
-            state.Baseline.Learn(egress.Destination, at, proven);
-        }
-
-        BuildRegistry.Touch(build, at);
-    }
-
-    // A name could make this known, and its answer or the proof of who asked may be a moment behind.
-    private bool MayBeNamed(BuildStep step)
-        => state.Baseline.KnowsNames && step.Network is not (StepNetwork.Host or StepNetwork.Isolated)
-        && state.Sensors.TryGetValue("names", out SensorFact? sensor) && sensor.Health == "active";
-
-    // While it learns, a host believes its own builds; where the operator named who may build, only theirs.
-    private bool MayTeach(Build build) => state.Policy.TrustedClients.Count == 0 || Clients.Trust.IsTrusted(build, state);
 }
