@@ -4,6 +4,7 @@ using ImageSentinel.Agent.Composition;
 using ImageSentinel.Agent.Lifetime;
 using ImageSentinel.Agent.Options;
 using ImageSentinel.Agent.Outputs;
+using ImageSentinel.Interop;
 using ImageSentinel.Sensors.SelfTesting;
 
 namespace ImageSentinel.Agent;
@@ -18,6 +19,7 @@ internal static class Program
             return SelfTestChild.Run(rest);
         }
 
+        ProcessControl.KeepFilesPrivate();
         using var stop = new CancellationTokenSource();
         using var interrupt = new Signal(PosixSignal.SIGINT, stop.Cancel);
         using var terminate = new Signal(PosixSignal.SIGTERM, stop.Cancel);

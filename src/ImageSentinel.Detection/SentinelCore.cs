@@ -278,6 +278,9 @@ public sealed class SentinelCore : IDomainEvents
             case TamperFact tamper:
                 _losses.OnTamper(tamper, at);
                 break;
+            case StoppedFact:
+                _builds.Abandon(at);
+                break;
             case ReadyFact ready:
                 _state.Ready = at;
                 _egress.OnReady(at);

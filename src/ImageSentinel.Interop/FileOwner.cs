@@ -20,6 +20,9 @@ public static unsafe class FileOwner
         }
     }
 
+    /// <summary>Whose files ours are: geteuid(2).</summary>
+    public static uint EffectiveUser => (uint)LibC.geteuid();
+
     /// <summary>Gives a file to a group; the user stays. Does not follow a symbolic link (lchown(2)).</summary>
     /// <exception cref="LinuxException">EPERM for a group we are not in, without CAP_CHOWN.</exception>
     public static void SetGroup(string path, uint group)

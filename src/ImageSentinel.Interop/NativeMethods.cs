@@ -55,6 +55,9 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Libc, EntryPoint = "prctl", SetLastError = true)]
     public static partial int PrCtl(int option, nuint a, nuint b, nuint c, nuint d);
 
+    [LibraryImport(Libc, EntryPoint = "umask")]
+    public static partial uint UMask(uint mask);
+
     [LibraryImport(Libc, EntryPoint = "flock", SetLastError = true)]
     public static partial int FLock(int descriptor, int operation);
 

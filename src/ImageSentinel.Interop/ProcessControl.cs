@@ -14,6 +14,9 @@ public static class ProcessControl
     /// <summary>This process is killed when its parent's thread ends: no self-test child outlives its agent.</summary>
     public static void DieWithParent() => Set(PR_SET_PDEATHSIG, SIGKILL);
 
+    /// <summary>What this process creates from now on is its user's alone (umask(2)), whoever creates it: SQLite asks for 0644.</summary>
+    public static void KeepFilesPrivate() => _ = NativeMethods.UMask(0x3F); // 077
+
     private static void Set(int option, nuint value)
     {
         if (NativeMethods.PrCtl(option, value, 0, 0, 0) != 0)

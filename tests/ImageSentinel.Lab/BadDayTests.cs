@@ -54,11 +54,20 @@ internal sealed class BadDayTests
         Attack attack = Attack.Next("slow", _engine, "buildkit");
         Task build = Task.Run(() => LabHost.Run(attack));
         await Wait.UntilAsync("the build's first step", () => _agent.Records().Any(record => record.Build?.Steps.Any(IsSlow) == true));
+        string first = _agent.Records().Last(record => record.Build?.Steps.Any(IsSlow) == true).Build.Id;
         _agent.Kill();
         await _agent.StartAsync();
+
+        Build closed = await _collector.EndedBuildAsync(first, build => build.Id == first);
+        await Wait.UntilAsync("the first build's end in the lines", () => _agent.Records().Last(record => record.Build?.Id == first).Build.State == BuildState.Ended);
+        Assert.Multiple(() =>
+        {
+            Assert.That(closed.Verdict, Is.Not.EqualTo(Verdict.Clean));
+            Assert.That(closed.Notes, Has.Some.Contains("the agent stopped"));
+        });
         await build;
 
-        Build told = await _collector.EndedBuildAsync(attack.Tag, build => build.IsOf(attack));
+        Build told = await _collector.EndedBuildAsync(attack.Tag, build => build.Id != first && build.IsOf(attack));
         Assert.Multiple(() =>
         {
             Assert.That(told.Verdict, Is.Not.EqualTo(Verdict.Clean), "part of it was not seen");
@@ -68,6 +77,28 @@ internal sealed class BadDayTests
         // The killed one's rules are taken over, not doubled, and go with its successor.
         Assert.That(_agent.Stop(), Is.Zero, _agent.Printed);
         Assert.That(AuditRules.List(), Is.SubsetOf(_rulesBefore));
+    }
+
+    [Test]
+    public async Task Agent_stopped_in_the_middle_of_a_build_tells_its_end_as_unknown()
+    {
+        await _collector.StartAsync();
+        await _agent.StartAsync();
+        Attack attack = Attack.Next("slow", _engine, "buildkit");
+        Task build = Task.Run(() => LabHost.Run(attack));
+        await Wait.UntilAsync("the build's first step", () => _agent.Records().Any(record => record.Build?.Steps.Any(IsSlow) == true));
+        string id = _agent.Records().Last(record => record.Build?.Steps.Any(IsSlow) == true).Build.Id;
+
+        Assert.That(_agent.Stop(), Is.Zero, _agent.Printed);
+        Build last = _agent.Records().Last(record => record.Build?.Id == id).Build;
+        Build told = await _collector.EndedBuildAsync(id, build => build.Id == id);
+        await build;
+        Assert.Multiple(() =>
+        {
+            Assert.That((last.State, told.State), Is.EqualTo((BuildState.Ended, BuildState.Ended)));
+            Assert.That(told.Verdict, Is.Not.EqualTo(Verdict.Clean));
+            Assert.That(told.Notes, Has.Some.Contains("the agent stopped"));
+        });
     }
 
     [Test]

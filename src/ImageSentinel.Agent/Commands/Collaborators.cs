@@ -49,4 +49,8 @@ public enum DoctorResult
 /// <param name="Subject">A few words: "audit netlink".</param>
 /// <param name="Found">What is so, in one sentence.</param>
 /// <param name="Remedy">The command or step that mends it; empty when nothing is to be mended.</param>
-public sealed record DoctorCheck(string Subject, DoctorResult Result, string Found, string Remedy);
+public sealed record DoctorCheck(string Subject, DoctorResult Result, string Found, string Remedy)
+{
+    /// <summary>The subject of the check for what the sensors need: failing it is exit 77, not 1.</summary>
+    public const string Privileges = "privileges";
+}

@@ -90,6 +90,13 @@ internal sealed class CommandLine
                 await _context.Error.WriteLineAsync(Prefix(Printable.Sentence(e.Message, 1000)).AsMemory(), CancellationToken.None).ConfigureAwait(false);
                 return (int)(e is UnauthorizedAccessException ? ExitCode.MissingPrivilege : ExitCode.Failure);
             }
+#pragma warning disable CA1031 // The program's last line: whatever it was, a person gets one sentence and scripts an exit code.
+            catch (Exception e)
+#pragma warning restore CA1031
+            {
+                await _context.Error.WriteLineAsync(Unexpected(e).AsMemory(), CancellationToken.None).ConfigureAwait(false);
+                return (int)ExitCode.Failure;
+            }
         });
 
     public void Bind(Command command, Func<ParseResult, ExitCode> body)
@@ -111,6 +118,13 @@ internal sealed class CommandLine
         ConfigCommand.Create(this),
         _context is { Replay: { } player, OpenDemo: { } open } ? DemoCommand.Create(this, player, open) : null,
     ];
+
+    /// <summary>What nobody foresaw, in one line: the innermost cause says what is wrong (a library that is not there).</summary>
+    internal static string Unexpected(Exception error)
+    {
+        Exception cause = error.GetBaseException();
+        return Prefix(Printable.Sentence($"unexpected {cause.GetType().Name}: {cause.Message}", 1000));
+    }
 
     private static string Prefix(string message) => $"imagesentinel: {message.Replace("\n", "\nimagesentinel: ", StringComparison.Ordinal)}";
 

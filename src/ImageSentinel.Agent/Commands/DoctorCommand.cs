@@ -26,7 +26,10 @@ internal static class DoctorCommand
                 WriteTable(line.Context.Console(), checks);
             }
 
-            return checks.Any(check => check.Result == DoctorResult.Failure) ? ExitCode.Failure : ExitCode.Success;
+            return !checks.Any(check => check.Result == DoctorResult.Failure) ? ExitCode.Success
+                // Without them everything below fails for the same cause: the caller is told that one.
+                : checks.Any(check => check is { Subject: DoctorCheck.Privileges, Result: DoctorResult.Failure }) ? ExitCode.MissingPrivilege
+                : ExitCode.Failure;
         });
         return command;
     }

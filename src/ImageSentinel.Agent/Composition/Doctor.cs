@@ -53,8 +53,8 @@ internal sealed class Doctor : IDoctor
     {
         IReadOnlyList<string> missing = Capabilities.Missing();
         return missing.Count == 0
-            ? new DoctorCheck("privileges", DoctorResult.Ok, "every capability that the sensors need is there", "")
-            : new DoctorCheck("privileges", DoctorResult.Failure, $"missing {string.Join(", ", missing)}", "run it as root: sudo imagesentinel doctor");
+            ? new DoctorCheck(DoctorCheck.Privileges, DoctorResult.Ok, "every capability that the sensors need is there", "")
+            : new DoctorCheck(DoctorCheck.Privileges, DoctorResult.Failure, $"missing {string.Join(", ", missing)}", "run it as root: sudo imagesentinel doctor");
     }
 
     private static DoctorCheck Engine(EngineFact engine) => engine.Reachable

@@ -27,13 +27,23 @@ public sealed class AgentHistory : IRecordOutput
     public string Name => "history";
 
     /// <summary>Fills in what an earlier run left behind, oldest first. Nobody is told of it again.</summary>
-    public void Restore(IEnumerable<Build> builds, IEnumerable<Finding> findings)
+    /// <returns>The builds that were running when the earlier agent was killed, as ended: whoever was told of their
+    /// beginning must be told of this end.</returns>
+    public IReadOnlyList<Build> Restore(IEnumerable<Build> builds, IEnumerable<Finding> findings)
     {
+        List<Build> abandoned = [];
         lock (_gate)
         {
             foreach (Build build in builds)
             {
-                _builds.Set(build.Id, build.State == BuildState.Ended ? build : Abandoned(build));
+                Build known = build;
+                if (build.State != BuildState.Ended)
+                {
+                    known = Abandoned(build);
+                    abandoned.Add(known);
+                }
+
+                _builds.Set(known.Id, known);
             }
 
             foreach (Finding finding in findings)
@@ -43,6 +53,8 @@ public sealed class AgentHistory : IRecordOutput
                 _severities[word] = _severities.GetValueOrDefault(word) + 1;
             }
         }
+
+        return abandoned;
     }
 
     public void Write(IReadOnlyList<OutputRecord> batch)
@@ -195,7 +207,7 @@ public sealed class AgentHistory : IRecordOutput
     {
         Build ended = build.Clone();
         ended.State = BuildState.Ended;
-        ended.Verdict = ended.Verdict == Verdict.Malicious ? Verdict.Malicious : Verdict.Unknown;
+        ended.Verdict = ended.Verdict is Verdict.Malicious or Verdict.Suspicious ? ended.Verdict : Verdict.Unknown;
         ended.Notes.Add("the agent stopped while this build ran; what it did afterwards was not seen");
         return ended;
     }

@@ -36,8 +36,10 @@ internal static class ControlSocket
             string folder = Path.GetDirectoryName(path)!;
             if (!Directory.Exists(folder))
             {
-                Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
-                    | UnixFileMode.GroupRead | UnixFileMode.GroupExecute);
+                const UnixFileMode mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
+                    | UnixFileMode.GroupRead | UnixFileMode.GroupExecute;
+                Directory.CreateDirectory(folder, mode);
+                File.SetUnixFileMode(folder, mode); // whatever the umask
                 GiveToGroup(folder);
             }
 

@@ -38,13 +38,19 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
         using var hangUp = new Signal(System.Runtime.InteropServices.PosixSignal.SIGHUP, HangUp);
         StateDirectory.Prepare(_options.StateDirectory);
         using InstanceLock instance = StateDirectory.Lock(_options.StateDirectory);
+        if (StateDirectory.MakePrivate(_options.StateDirectory, _options.ControlSocket) is { } tightened)
+        {
+            StateMadePrivate(tightened);
+        }
+
         using var notifier = new ServiceManager(loggers.CreateLogger<ServiceManager>());
 
         var history = new AgentHistory();
+        IReadOnlyList<V1.Build> abandoned = [];
         IRecordOutput? spool = parts.OpenSpool(_options, loggers);
         if (spool is IRecordHistory earlier)
         {
-            history.Restore(earlier.RecentBuilds(AgentHistory.Builds), earlier.RecentFindings(AgentHistory.Findings));
+            abandoned = history.Restore(earlier.RecentBuilds(AgentHistory.Builds), earlier.RecentFindings(AgentHistory.Findings));
         }
 
         IRecordOutput? terminal = ShowsFindings(_options) ? new TerminalOutput(request.Out, request.OutIsTerminal) : null;
@@ -58,6 +64,13 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
         try
         {
             await pipeline.StartAsync(cancellation).ConfigureAwait(false);
+
+            // After the first coverage, which readers rely on to come first.
+            foreach (V1.Build build in abandoned)
+            {
+                _ = writer.Write(new V1.OutputRecord { Build = build });
+            }
+
             await control.Serving.ConfigureAwait(false);
             string ready = Ready(pipeline.State);
             writer.Tell(new Notice(NoticeKind.Ready, $"ready: {ready}"));
@@ -216,6 +229,9 @@ internal sealed partial class AgentShell(RunRequest request, IAgentParts parts, 
 
     [LoggerMessage(7, LogLevel.Error, "configuration not changed, the old one stays: {Problem}")]
     private partial void ConfigurationError(string problem);
+
+    [LoggerMessage(10, LogLevel.Warning, "{What}")]
+    private partial void StateMadePrivate(string what);
 
     [LoggerMessage(9, LogLevel.Error, "the configuration could not be reloaded")]
     private partial void ReloadFailed(Exception e);

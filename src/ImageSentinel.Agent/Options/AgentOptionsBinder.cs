@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using ImageSentinel.Agent.Uplink;
 
 namespace ImageSentinel.Agent.Options;
 
@@ -135,6 +136,11 @@ internal static class AgentOptionsBinder
         if (options.Url is { Scheme: "http" } && (options.Authority.Length > 0 || options.Certificate.Length > 0))
         {
             collector.Complain(AgentSchema.CollectorUrl, "is plain http, so ca and cert would not be used; write https://");
+        }
+
+        if (options.Url is { } url && UplinkOptions.ProblemOf(url) is { } problem)
+        {
+            collector.Complain(AgentSchema.CollectorUrl, problem);
         }
 
         return new OutputOptions

@@ -12,6 +12,8 @@ namespace ImageSentinel.Agent.Outputs;
 /// </remarks>
 public sealed class JsonLinesOutput : IRecordOutput
 {
+    private const UnixFileMode ForShippers = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead;
+
     private readonly string _path;
     private readonly bool _owned;
     private Stream? _stream;
@@ -77,14 +79,22 @@ public sealed class JsonLinesOutput : IRecordOutput
         }
 
         // No buffer: a line is one write, and what was written is with the kernel when the agent dies.
-        _stream = new FileStream(_path, new FileStreamOptions
+        bool made = !File.Exists(_path);
+        var stream = new FileStream(_path, new FileStreamOptions
         {
             Mode = FileMode.OpenOrCreate,
             Access = FileAccess.Write,
             Share = FileShare.ReadWrite | FileShare.Delete,
             BufferSize = 0,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead,
+            UnixCreateMode = ForShippers,
         });
+        if (made)
+        {
+            // The agent's umask keeps everything else private; a log shipper of the file's group reads this one.
+            File.SetUnixFileMode(stream.SafeFileHandle, ForShippers);
+        }
+
+        _stream = stream;
         _identity = SafeFile.IdentityOf(_path);
         return _stream;
     }

@@ -11,7 +11,8 @@ namespace ImageSentinel.Agent.Outputs;
 /// <remarks>
 /// The durable spool goes first in the list, so that whatever a person was shown is also on its way to the collector.
 /// An output that fails is told once when it begins to fail and once when it works again, with what it missed; the
-/// others go on. A full queue drops the newest record and counts it.
+/// others go on. A full queue drops the newest record and counts it; its last quarter is for findings alone: a build is told
+/// again with its next change, a finding may be the only word about an attack.
 /// </remarks>
 public sealed partial class OutputWriter : IAsyncDisposable
 {
@@ -19,6 +20,7 @@ public sealed partial class OutputWriter : IAsyncDisposable
     private const int BatchLength = 256;
 
     private readonly ILogger _logger;
+    private readonly int _length;
     private Slot[] _slots;
     private readonly Channel<object> _queue;
     private readonly Thread _thread;
@@ -29,6 +31,7 @@ public sealed partial class OutputWriter : IAsyncDisposable
     public OutputWriter(IEnumerable<IRecordOutput> outputs, ILogger<OutputWriter> logger, int queueLength = QueueLength)
     {
         _logger = logger;
+        _length = queueLength;
         _slots = [.. outputs.Select(output => new Slot(output))];
         // Wait mode with TryWrite: in the drop modes TryWrite answers true for what it threw away.
         _queue = Channel.CreateBounded<object>(new BoundedChannelOptions(queueLength) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
@@ -46,16 +49,13 @@ public sealed partial class OutputWriter : IAsyncDisposable
     /// <returns>False when it was dropped and counted.</returns>
     public bool Write(OutputRecord record)
     {
-        if (_queue.Writer.TryWrite(record))
+        bool room = record.PayloadCase == OutputRecord.PayloadOneofCase.Finding || _queue.Reader.Count < _length - (_length / 4);
+        if (room && _queue.Writer.TryWrite(record))
         {
             return true;
         }
 
-        if (Interlocked.Increment(ref _dropped) == 1)
-        {
-            QueueFull(QueueLength);
-        }
-
+        _ = Interlocked.Increment(ref _dropped);
         return false;
     }
 
@@ -228,9 +228,6 @@ public sealed partial class OutputWriter : IAsyncDisposable
 
     [LoggerMessage(4001, LogLevel.Warning, "output {Output} works again; {Missed} records did not reach it")]
     private partial void OutputWorksAgain(string output, long missed);
-
-    [LoggerMessage(4002, LogLevel.Error, "the output queue ({Length} records) is full; records are being dropped and counted")]
-    private partial void QueueFull(int length);
 
     private sealed class Slot(IRecordOutput output)
     {

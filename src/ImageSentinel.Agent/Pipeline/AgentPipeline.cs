@@ -40,6 +40,8 @@ internal sealed partial class AgentPipeline : IAgentPipeline
     private readonly PipelineState _state;
     private readonly CollectorUplink? _uplink;
     private readonly RunMarker _marker;
+    private readonly DropWatch _drops;
+    private readonly ILogger _logger;
     private readonly List<V1.OutputRecord> _early = [];
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _coverageTold;
@@ -62,6 +64,16 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         _posture = new PostureWatch(() => _engines.Found, fact => LookupService.Tell(_queue, fact));
         _marker = new RunMarker(options.StateDirectory);
         _state = new PipelineState(_queue, _thread, _baseline, _engines, spool);
+        _logger = loggers.CreateLogger<AgentPipeline>();
+        _drops = new DropWatch(
+            [
+                new("outputs", () => records.Dropped, "records come faster than the outputs take them and are dropped"),
+                new("lookups", () => _lookups.Dropped, "there are more questions about files and processes than can be answered; builds are described less well"),
+                new("baseline", () => _baselineStore.Dropped, "destinations come faster than the disk takes them; some are known until the agent stops only"),
+            ],
+            fact => LookupService.Tell(_queue, fact),
+            TimeProvider.System,
+            loggers.CreateLogger<DropWatch>());
         var window = new CaptureWindow();
         _thread.Remember(window);
         _evidence = new EvidenceKeeper(options.StateDirectory, window, loggers.CreateLogger<EvidenceKeeper>());
@@ -99,7 +111,9 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         bool restarted = _marker.Raise();
         _thread.Start();
         _lookups.Start();
-        LookupService.Tell(_queue, HostReader.Read(HostId.In(_options.StateDirectory), Version));
+        LookupService.Tell(_queue, HostReader.Read(HostIdentity(), Version));
+
+        _drops.Start();
 
         // Readers first, so that nothing falls between what is read back and what is seen.
         var tap = new SelfTestTap(_queue);
@@ -168,6 +182,7 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         await _engines.DisposeAsync().ConfigureAwait(false);
         await _sensors.DisposeAsync().ConfigureAwait(false);
         _lookups.Dispose();
+        _drops.Dispose();
         _thread.Stop();
 
         // What the last items said must be in the spool before the uplink sends the rest of it.
@@ -202,6 +217,20 @@ internal sealed partial class AgentPipeline : IAgentPipeline
             LookupService.Tell(_queue, new SensorFact("engine", "degraded", proof.Reason, 0, 0, 0, 0));
         }
     }
+
+    private string HostIdentity()
+    {
+        string id = HostId.In(_options.StateDirectory, _logger);
+        if (_baselineStore.Remember("host_id", id) is { } before && before != id)
+        {
+            IdentityChanged(before, id);
+        }
+
+        return id;
+    }
+
+    [LoggerMessage(3143, LogLevel.Warning, "this host was {Before} and is {Now} from now on: a collector sees another host")]
+    private partial void IdentityChanged(string before, string now);
 
     private static string? NullIfEmpty(string text) => text.Length == 0 ? null : text;
 

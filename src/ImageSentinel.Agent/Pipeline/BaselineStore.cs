@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using ImageSentinel.Agent.Options;
+using ImageSentinel.Agent.Uplink;
 using ImageSentinel.Detection.Baseline;
 using ImageSentinel.Detection.Model;
 using Microsoft.Data.Sqlite;
@@ -26,34 +27,47 @@ internal sealed partial class BaselineStore : IDisposable
     private readonly BlockingCollection<Lesson> _learned = new(200_000);
     private readonly Thread _thread;
     private readonly ILogger _logger;
+    private long _dropped;
     private bool _failing;
 
     public BaselineStore(string directory, ILogger logger)
     {
         _logger = logger;
-        _connection = new SqliteConnection(new SqliteConnectionStringBuilder
-        {
-            DataSource = Path.Combine(directory, "baseline.db"),
-            Pooling = false,
-        }.ToString());
-        _connection.Open();
-        Execute("PRAGMA journal_mode=WAL");
-        Execute("PRAGMA synchronous=NORMAL");
-        Execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)");
-        Execute("CREATE TABLE IF NOT EXISTS seen (address BLOB NOT NULL, port INTEGER NOT NULL, protocol INTEGER NOT NULL,"
-            + " first_seen INTEGER NOT NULL, on_trial INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (address, port, protocol)) WITHOUT ROWID");
-        AddTrialColumn();
-        Execute("CREATE TABLE IF NOT EXISTS names (name TEXT NOT NULL, port INTEGER NOT NULL, protocol INTEGER NOT NULL,"
-            + " first_seen INTEGER NOT NULL, PRIMARY KEY (name, port, protocol)) WITHOUT ROWID");
-        Execute("CREATE TABLE IF NOT EXISTS approved (destination TEXT PRIMARY KEY, reason TEXT NOT NULL, time INTEGER NOT NULL)");
+        _connection = StateDatabase.Open(Path.Combine(directory, "baseline.db"), Prepare, logger, DateTimeOffset.UtcNow);
         _thread = new Thread(WriteLearned) { IsBackground = true, Name = "is-baseline" };
+    }
+
+    /// <summary>Destinations that did not fit the queue to the disk; they are known in memory all the same.</summary>
+    public long Dropped => Interlocked.Read(ref _dropped);
+
+    /// <summary>Keeps a word about this host beside the baseline.</summary>
+    /// <returns>What was kept under that name before; null when nothing was.</returns>
+    public string? Remember(string name, string value)
+    {
+        lock (_lock)
+        {
+            using SqliteCommand select = Command("SELECT value FROM meta WHERE name = $n");
+            _ = select.Parameters.AddWithValue("$n", name);
+            string? before = select.ExecuteScalar() as string;
+            if (before != value)
+            {
+                using SqliteCommand replace = Command("INSERT OR REPLACE INTO meta VALUES ($n, $v)");
+                _ = replace.Parameters.AddWithValue("$n", name);
+                _ = replace.Parameters.AddWithValue("$v", value);
+                Try(replace);
+            }
+
+            return before;
+        }
     }
 
     /// <summary>Reads everything back and lets the baseline tell this store what changes.</summary>
     public DestinationBaseline Load(BaselineOptions options, DateTimeOffset now)
     {
-        DateTimeOffset since = DateTimeOffset.FromUnixTimeSeconds(
-            long.Parse(Meta("learning_since", now.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture)), CultureInfo.InvariantCulture));
+        string kept = Meta("learning_since", now.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture));
+        DateTimeOffset since = long.TryParse(kept, NumberStyles.None, CultureInfo.InvariantCulture, out long seconds) && seconds <= now.ToUnixTimeSeconds()
+            ? DateTimeOffset.FromUnixTimeSeconds(seconds)
+            : now;
         bool learning = options.Mode == Options.BaselineMode.Learning;
         var baseline = new DestinationBaseline(new CoreMode(learning, since, learning ? since + options.LearnFor : since));
         using (SqliteCommand command = Command("SELECT address, port, protocol, first_seen, on_trial FROM seen"))
@@ -92,7 +106,7 @@ internal sealed partial class BaselineStore : IDisposable
             }
         }
 
-        baseline.Learned = (destination, seconds, onTrial) => _ = _learned.IsAddingCompleted || _learned.TryAdd(new Lesson(destination, seconds, onTrial));
+        baseline.Learned = OnLearned;
         baseline.Names.Learned = OnNameLearned;
         baseline.Approved = OnApproved;
         baseline.Forgotten = OnForgotten;
@@ -110,6 +124,14 @@ internal sealed partial class BaselineStore : IDisposable
 
         _learned.Dispose();
         _connection.Dispose();
+    }
+
+    private void OnLearned(Destination destination, uint seconds, bool onTrial)
+    {
+        if (!_learned.IsAddingCompleted && !_learned.TryAdd(new Lesson(destination, seconds, onTrial)))
+        {
+            _ = Interlocked.Increment(ref _dropped);
+        }
     }
 
     private void OnApproved(CoreAllowed allowed)
@@ -226,13 +248,21 @@ internal sealed partial class BaselineStore : IDisposable
         }
     }
 
-    // A store of an earlier version: all it holds is known.
-    private void AddTrialColumn()
+    private static void Prepare(SqliteConnection connection)
     {
-        using SqliteCommand columns = Command("SELECT count(*) FROM pragma_table_info('seen') WHERE name = 'on_trial'");
-        if ((long)columns.ExecuteScalar()! == 0)
+        SpoolDatabase.Execute(connection, """
+            CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+            CREATE TABLE IF NOT EXISTS seen (address BLOB NOT NULL, port INTEGER NOT NULL, protocol INTEGER NOT NULL,
+              first_seen INTEGER NOT NULL, on_trial INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (address, port, protocol)) WITHOUT ROWID;
+            CREATE TABLE IF NOT EXISTS names (name TEXT NOT NULL, port INTEGER NOT NULL, protocol INTEGER NOT NULL,
+              first_seen INTEGER NOT NULL, PRIMARY KEY (name, port, protocol)) WITHOUT ROWID;
+            CREATE TABLE IF NOT EXISTS approved (destination TEXT PRIMARY KEY, reason TEXT NOT NULL, time INTEGER NOT NULL);
+            """);
+
+        // A store of an earlier version: all it holds is known.
+        if (SpoolDatabase.Scalar(connection, "SELECT count(*) FROM pragma_table_info('seen') WHERE name = 'on_trial'") is 0L)
         {
-            Execute("ALTER TABLE seen ADD COLUMN on_trial INTEGER NOT NULL DEFAULT 0");
+            SpoolDatabase.Execute(connection, "ALTER TABLE seen ADD COLUMN on_trial INTEGER NOT NULL DEFAULT 0");
         }
     }
 
@@ -250,12 +280,12 @@ internal sealed partial class BaselineStore : IDisposable
         {
             _ = insert.Parameters.AddWithValue("$n", name);
             _ = insert.Parameters.AddWithValue("$v", otherwise);
-            _ = insert.ExecuteNonQuery();
+            Try(insert);
         }
 
         using SqliteCommand select = Command("SELECT value FROM meta WHERE name = $n");
         _ = select.Parameters.AddWithValue("$n", name);
-        return (string)select.ExecuteScalar()!;
+        return select.ExecuteScalar() as string ?? otherwise;
     }
 
     private void Try(SqliteCommand command)
@@ -287,12 +317,6 @@ internal sealed partial class BaselineStore : IDisposable
             _failing = false;
             WrittenAgain();
         }
-    }
-
-    private void Execute(string sql)
-    {
-        using SqliteCommand command = Command(sql);
-        _ = command.ExecuteNonQuery();
     }
 
     private SqliteCommand Command(string sql)

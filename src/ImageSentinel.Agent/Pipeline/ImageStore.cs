@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ImageSentinel.Agent.Uplink;
 using ImageSentinel.Detection.Images;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
@@ -25,17 +26,7 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
     public ImageStore(string directory, ILogger logger)
     {
         _logger = logger;
-        _connection = new SqliteConnection(new SqliteConnectionStringBuilder
-        {
-            DataSource = Path.Combine(directory, "images.db"),
-            Pooling = false,
-        }.ToString());
-        _connection.Open();
-        Execute("PRAGMA journal_mode=WAL");
-        Execute("PRAGMA synchronous=NORMAL");
-        Execute("CREATE TABLE IF NOT EXISTS story (build TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID");
-        Execute("CREATE TABLE IF NOT EXISTS link (kind INTEGER NOT NULL, key TEXT NOT NULL, build TEXT NOT NULL, PRIMARY KEY (kind, key, build)) WITHOUT ROWID");
-        Execute("CREATE TABLE IF NOT EXISTS gone (image TEXT PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID");
+        _connection = StateDatabase.Open(Path.Combine(directory, "images.db"), Prepare, logger, DateTimeOffset.UtcNow);
         _thread = new Thread(WriteChanges) { IsBackground = true, Name = "is-images" };
     }
 
@@ -183,11 +174,11 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
         }
     }
 
-    private void Execute(string sql)
-    {
-        using SqliteCommand command = Command(sql);
-        _ = command.ExecuteNonQuery();
-    }
+    private static void Prepare(SqliteConnection connection) => SpoolDatabase.Execute(connection, """
+        CREATE TABLE IF NOT EXISTS story (build TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS link (kind INTEGER NOT NULL, key TEXT NOT NULL, build TEXT NOT NULL, PRIMARY KEY (kind, key, build)) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS gone (image TEXT PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID;
+        """);
 
     private SqliteCommand Command(string sql)
     {

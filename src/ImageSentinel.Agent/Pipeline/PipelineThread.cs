@@ -133,6 +133,7 @@ internal sealed class PipelineThread : IDisposable
         }
 
         Tick(Clocks.BootNanoseconds);
+        Process(FactCodec.ToItem(new StoppedFact(), Clocks.BootNanoseconds, Clocks.WallNanoseconds));
     }
 
     private void Tick(long now)

@@ -295,7 +295,7 @@ internal sealed partial class FindingSpool : IFindingSpool, IDisposable
             _table.Write([.. salvaged.Select(SpoolEntry.Of)], 0);
             _acknowledge = 0;
             _damage = $"{_path} was damaged and moved to {Path.GetFileName(aside)}; {salvaged.Count} unsent records were carried over, others may be lost";
-            Damaged(_logger, _path, aside, salvaged.Count, OneLine(damage));
+            Damaged(_logger, _path, aside, salvaged.Count, SpoolDatabase.OneLine(damage));
             _spoolId = _table.SpoolId;
             action();
             return true;
@@ -321,7 +321,7 @@ internal sealed partial class FindingSpool : IFindingSpool, IDisposable
         // After an I/O error the connection may believe pages that never reached the disk.
         _table?.Dispose();
         _table = null;
-        string problem = $"{_path}: {OneLine(error)}";
+        string problem = $"{_path}: {SpoolDatabase.OneLine(error)}";
         if (_problem is null)
         {
             Failing(_logger, problem);
@@ -389,11 +389,4 @@ internal sealed partial class FindingSpool : IFindingSpool, IDisposable
             MemoryFull(_logger, _problem ?? "");
         }
     }
-
-    private static string OneLine(Exception error) => error switch
-    {
-        SqliteException { SqliteErrorCode: 13 } => "no space left on the device",
-        SqliteException { SqliteErrorCode: 10 } => $"input/output error ({error.Message.ReplaceLineEndings(" ")})",
-        _ => error.Message.ReplaceLineEndings(" "),
-    };
 }

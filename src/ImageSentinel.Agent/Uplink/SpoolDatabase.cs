@@ -66,10 +66,7 @@ internal static class SpoolDatabase
                 Execute(connection, string.Create(CultureInfo.InvariantCulture, $"PRAGMA max_page_count={maximumPages}"));
             }
 
-            if (Scalar(connection, "PRAGMA quick_check(1)") is not "ok" and var complaint)
-            {
-                throw new SqliteException($"quick_check: {complaint}", SQLITE_CORRUPT);
-            }
+            ThrowWhenDamaged(connection);
 
             long version = (long)Scalar(connection, "PRAGMA user_version")!;
             if (version > Version)
@@ -100,6 +97,22 @@ internal static class SpoolDatabase
             throw;
         }
     }
+
+    /// <exception cref="SqliteException">The file is damaged (<see cref="IsDamage"/>).</exception>
+    public static void ThrowWhenDamaged(SqliteConnection connection)
+    {
+        if (Scalar(connection, "PRAGMA quick_check(1)") is not "ok" and var complaint)
+        {
+            throw new SqliteException($"quick_check: {complaint}", SQLITE_CORRUPT);
+        }
+    }
+
+    public static string OneLine(Exception error) => error switch
+    {
+        SqliteException { SqliteErrorCode: 13 } => "no space left on the device",
+        SqliteException { SqliteErrorCode: 10 } => $"input/output error ({error.Message.ReplaceLineEndings(" ")})",
+        _ => error.Message.ReplaceLineEndings(" "),
+    };
 
     /// <summary>Moves a damaged file out of the way and answers where to; nothing of it is deleted.</summary>
     public static string MoveAside(string path, DateTimeOffset now)

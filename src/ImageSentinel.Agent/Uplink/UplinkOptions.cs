@@ -29,17 +29,12 @@ internal sealed record UplinkOptions
     /// <summary>Null when the options can be used, otherwise what is wrong with them, in one line.</summary>
     public string? Problem()
     {
+        if (ProblemOf(Url) is { } problem)
+        {
+            return $"outputs.collector.url: {problem}";
+        }
+
         bool https = Url.Scheme == Uri.UriSchemeHttps;
-        if (!https && Url.Scheme != Uri.UriSchemeHttp)
-        {
-            return $"outputs.collector.url: {Url} must begin with https:// (http:// on this host only)";
-        }
-
-        if (!https && !IsLoopback())
-        {
-            return $"outputs.collector.url: {Url} would send findings readable by the network; use https://";
-        }
-
         if ((Certificate is null) != (Key is null))
         {
             return "outputs.collector: cert and key belong together";
@@ -48,9 +43,16 @@ internal sealed record UplinkOptions
         return !https && (Ca ?? Certificate) is not null ? "outputs.collector: ca, cert and key need an https:// url" : null;
     }
 
-    private bool IsLoopback()
-        => Url.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
-            || (IPAddress.TryParse(Url.Host.Trim('[', ']'), out IPAddress? address) && IPAddress.IsLoopback(address));
+    /// <summary>Null when findings may be sent to that address, otherwise why not, in one line.</summary>
+    public static string? ProblemOf(Uri url)
+        => url.Scheme == Uri.UriSchemeHttps ? null
+            : url.Scheme != Uri.UriSchemeHttp ? $"{url} must begin with https:// (http:// on this host only)"
+            : IsLoopback(url) ? null
+            : $"{url} would send findings readable by the network; use https://";
+
+    private static bool IsLoopback(Uri url)
+        => url.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+            || (IPAddress.TryParse(url.Host.Trim('[', ']'), out IPAddress? address) && IPAddress.IsLoopback(address));
 }
 
 /// <summary>How the agent stands with its collector.</summary>

@@ -53,6 +53,15 @@ internal sealed class CollectorCommand
             await Console.Error.WriteLineAsync($"imagesentinel-collector: {StartupException.OneLine(failure.Message)}").ConfigureAwait(false);
             return failure.ExitCode;
         }
+#pragma warning disable CA1031 // The program's last line: whatever it was, a person gets one sentence and scripts an exit code.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            // The innermost cause says what is wrong (a library that is not there).
+            Exception cause = error.GetBaseException();
+            await Console.Error.WriteLineAsync($"imagesentinel-collector: unexpected {cause.GetType().Name}: {StartupException.OneLine(cause.Message)}").ConfigureAwait(false);
+            return ExitCodes.Failure;
+        }
     }
 
     /// <exception cref="StartupException">A value cannot be read (64) or used (78).</exception>

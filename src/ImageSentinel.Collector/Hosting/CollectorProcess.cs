@@ -203,6 +203,9 @@ internal static partial class CollectorProcess
             console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         logging.SetMinimumLevel(LogLevel.Warning).AddFilter("ImageSentinel", LogLevel.Information);
 
+        // A stack trace for every stream that breaks the protocol; the ingest says each in one line, and not too often.
+        logging.AddFilter("Grpc.AspNetCore.Server", LogLevel.None);
+
         // "Hosting failed to start" with its stack trace: we say the same in one line.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
     }

@@ -14,9 +14,11 @@ internal static class EventIds
     public const int AgentRefused = 5022;
     public const int HostSilent = 5023;
     public const int HostBack = 5024;
+    public const int RecordConflict = 5025;
     public const int StoreFailing = 5030;
     public const int StoreRecovered = 5031;
     public const int StoreDamaged = 5032;
+    public const int StoreMadePrivate = 5033;
     public const int RetentionRemoved = 5040;
     public const int RetentionFailed = 5041;
 }

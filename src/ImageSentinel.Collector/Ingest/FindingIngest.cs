@@ -1,4 +1,5 @@
 using System.Buffers;
+using Google.Protobuf;
 using Grpc.Core;
 using ImageSentinel.Collector.Api;
 using ImageSentinel.Collector.Hosting;
@@ -69,8 +70,14 @@ internal sealed partial class FindingIngest(
         catch (RpcException refusal)
         {
             reason = refusal.Status.Detail;
-            Refused(logger, Visible.Of(context.Peer), refusal.StatusCode, Visible.Of(reason));
+            TellRefused(context, refusal.StatusCode, reason);
             throw;
+        }
+        catch (Exception error) when (error is InvalidProtocolBufferException or InvalidDataException)
+        {
+            reason = "what was sent is no message of this service";
+            TellRefused(context, StatusCode.InvalidArgument, reason);
+            throw Invalid(reason);
         }
         catch (SqliteException error)
         {
@@ -169,6 +176,16 @@ internal sealed partial class FindingIngest(
         List<StoredRecord> changed = await store.StoreAsync(spool, batch, CancellationToken.None).ConfigureAwait(false);
         feed.Publish(changed);
         return highest;
+    }
+
+    // Anybody who reaches the port can be refused as often as he likes; the log is not his.
+    private void TellRefused(ServerCallContext context, StatusCode code, string reason)
+    {
+        if (streams.MayTellRefusal(time.GetUtcNow(), out long untold))
+        {
+            string more = untold > 0 ? $" ({untold} more were refused in the last minute)" : "";
+            Refused(logger, Visible.Of(context.Peer), code, Visible.Of(reason) + more);
+        }
     }
 
     private static bool IsId(string text)

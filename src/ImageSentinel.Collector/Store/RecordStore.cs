@@ -25,6 +25,7 @@ internal sealed partial class RecordStore(StoreDatabase database, TimeProvider t
     private readonly SemaphoreSlim _turn = new(1, 1);
     private WriteCommands? _commands;
     private volatile string? _failure;
+    private int _conflictTold;
 
     /// <summary>Why nothing can be stored at present; null while all is well.</summary>
     public string? Failure => _failure;
@@ -208,24 +209,49 @@ internal sealed partial class RecordStore(StoreDatabase database, TimeProvider t
         }
     }
 
-    private static bool StoreBuild(WriteCommands commands, SpoolIdentity spool, long sequence, Build build, long now)
+    private bool StoreBuild(WriteCommands commands, SpoolIdentity spool, long sequence, Build build, long now)
     {
         // Whose build this is, the stream says: it is the stream that showed a certificate.
         build.Host = spool.Host;
-        return commands.UpsertBuild.Run(
+        bool taken = commands.UpsertBuild.Run(
             spool.HostKey, build.Id, spool.SpoolKey, sequence, UnixMilliseconds.Of(build.StartTime, now),
             (int)build.State, (int)build.Verdict, build.ToByteArray()) > 0;
+        if (!taken)
+        {
+            _ = IsConflict(commands, commands.FindBuildSpool, spool, build.Id);
+        }
+
+        return taken;
     }
 
-    private static bool StoreFinding(WriteCommands commands, SpoolIdentity spool, long sequence, Finding finding, long now)
+    private bool StoreFinding(WriteCommands commands, SpoolIdentity spool, long sequence, Finding finding, long now)
     {
         finding.Host = spool.Host;
         byte[] bytes = finding.ToByteArray();
         long made = UnixMilliseconds.Of(finding.Time, now);
-        bool isNew = commands.AddActivity.Run(spool.HostKey, finding.Uid, spool.SpoolKey, sequence, made, bytes) > 0;
-        commands.UpsertFinding.Run(
-            spool.HostKey, finding.Uid, finding.BuildId, spool.SpoolKey, sequence, made, (int)finding.Severity, bytes);
-        return isNew;
+        bool taken = commands.UpsertFinding.Run(
+            spool.HostKey, finding.Uid, finding.BuildId, spool.SpoolKey, sequence, made, (int)finding.Severity, bytes, (int)finding.Activity) > 0;
+
+        // An older word of the same spool, come late, is history all the same; a stranger's is not.
+        return (taken || !IsConflict(commands, commands.FindFindingSpool, spool, finding.Uid))
+            && commands.AddActivity.Run(spool.HostKey, finding.Uid, spool.SpoolKey, sequence, made, bytes) > 0;
+    }
+
+    // The row is another spool's and stays as it is.
+    private bool IsConflict(WriteCommands commands, WriteCommands.Statement owner, SpoolIdentity spool, string id)
+    {
+        if (owner.ReadRow(static reader => reader.GetInt64(0), spool.HostKey, id) is not { } key || key == spool.SpoolKey)
+        {
+            return false;
+        }
+
+        commands.CountConflict.Run();
+        if (Interlocked.Exchange(ref _conflictTold, 1) == 0)
+        {
+            Conflict(logger, Visible.Of(id), spool.Host.HostId, spool.SpoolId);
+        }
+
+        return true;
     }
 
     private static bool StoreCoverage(WriteCommands commands, SpoolIdentity spool, long sequence, Coverage coverage, long now)
@@ -254,6 +280,9 @@ internal sealed partial class RecordStore(StoreDatabase database, TimeProvider t
 
     [LoggerMessage(EventIds.StoreFailing, LogLevel.Error, "Nothing can be stored; agents keep their records and try again: {Reason}")]
     private static partial void Failing(ILogger logger, string reason);
+
+    [LoggerMessage(EventIds.RecordConflict, LogLevel.Warning, "Refused: {Id} of host {HostId} is known, and the spool {SpoolId} would say less of it than the one it came from; what is known stays. Further ones are counted, not told")]
+    private static partial void Conflict(ILogger logger, string id, string hostId, string spoolId);
 
     [LoggerMessage(EventIds.StoreRecovered, LogLevel.Information, "Storing works again")]
     private static partial void Recovered(ILogger logger);

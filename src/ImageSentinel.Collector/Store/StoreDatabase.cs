@@ -43,7 +43,7 @@ internal sealed partial class StoreDatabase : IDisposable
         FileStream? turn = null;
         try
         {
-            MakePrivate(directory);
+            MakePrivate(directory, logger);
             turn = TakeLock(directory);
             return new StoreDatabase(turn, OpenWriterOrMoveAside(path, logger, time), path);
         }
@@ -87,14 +87,52 @@ internal sealed partial class StoreDatabase : IDisposable
         _lock.Dispose();
     }
 
-    private static void MakePrivate(string directory)
+    private static void MakePrivate(string directory, ILogger logger)
     {
         if (OperatingSystem.IsWindows())
         {
             throw new PlatformNotSupportedException("the collector runs on Linux");
         }
 
-        Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (File.Exists(directory))
+        {
+            throw new StartupException(ExitCodes.Configuration, $"--state {directory} is a file; name a directory");
+        }
+
+        const UnixFileMode ours = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        Directory.CreateDirectory(directory, ours);
+        if ((File.GetUnixFileMode(directory) & ~ours) == 0)
+        {
+            return;
+        }
+
+        try
+        {
+            // One that holds something else is somebody else's as well; our files are private in any case.
+            string[] files = [.. Directory.EnumerateFileSystemEntries(directory)];
+            string[] own = [.. files.Where(static file => System.IO.Path.GetFileName(file).StartsWith("collector.", StringComparison.Ordinal) && File.Exists(file))];
+            bool changed = false;
+            foreach (string file in own)
+            {
+                UnixFileMode mode = File.GetUnixFileMode(file);
+                changed |= (mode & ~ours) != 0;
+                File.SetUnixFileMode(file, mode & ours);
+            }
+
+            if (own.Length == files.Length)
+            {
+                File.SetUnixFileMode(directory, ours);
+                MadePrivate(logger, directory, "it is now 0700");
+            }
+            else if (changed)
+            {
+                MadePrivate(logger, directory, "and holds more than the collector's files: only those were made private");
+            }
+        }
+        catch (UnauthorizedAccessException)
+        {
+            MadePrivate(logger, directory, "and is not ours to change");
+        }
     }
 
     private static FileStream TakeLock(string directory)
@@ -107,6 +145,7 @@ internal sealed partial class StoreDatabase : IDisposable
                 Mode = FileMode.OpenOrCreate,
                 Access = FileAccess.ReadWrite,
                 Share = FileShare.None,
+                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
             });
         }
         catch (IOException error) when (error.GetType() == typeof(IOException) && File.Exists(path) && !IsFull(error))
@@ -139,6 +178,14 @@ internal sealed partial class StoreDatabase : IDisposable
 
     private static SqliteConnection OpenWriter(string path)
     {
+        // SQLite would make it readable by all; its log and index files take over what the database has.
+        new FileStream(path, new FileStreamOptions
+        {
+            Mode = FileMode.OpenOrCreate,
+            Access = FileAccess.ReadWrite,
+            Share = FileShare.ReadWrite,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        }).Dispose();
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
             DataSource = path,
@@ -203,6 +250,9 @@ internal sealed partial class StoreDatabase : IDisposable
         SqliteException { SqliteErrorCode: 5 or 6 } => new(ExitCodes.Unavailable, $"--state {directory}: the database is locked by another program", error),
         _ => new(ExitCodes.Failure, $"--state {directory}: {StartupException.OneLine(error.Message)}", error),
     };
+
+    [LoggerMessage(EventIds.StoreMadePrivate, LogLevel.Warning, "{Directory} was open to others, {What}")]
+    private static partial void MadePrivate(ILogger logger, string directory, string what);
 
     [LoggerMessage(EventIds.StoreDamaged, LogLevel.Critical, "{Path} is damaged and was moved to {Aside}; what it held is missing here until it is repaired: {Reason}")]
     private static partial void Damaged(ILogger logger, string path, string aside, string reason);

@@ -8,6 +8,11 @@ internal sealed class WriteCommands : IDisposable
     // How many coverage reports are kept for each host.
     private const int CoverageHistory = 1000;
 
+    // $9: the activity; 3 closes the finding.
+    private const string NoMilderFinding = "excluded.severity >= findings.severity AND $9 <> 3";
+
+    private static readonly string NoMilderBuild = $"excluded.state >= builds.state AND {Rank("excluded.verdict")} >= {Rank("builds.verdict")}";
+
     private readonly List<Statement> _all = [];
 
     public WriteCommands(SqliteConnection connection)
@@ -34,19 +39,22 @@ internal sealed class WriteCommands : IDisposable
             VALUES($1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT(build_id, host_key) DO UPDATE SET spool_key = excluded.spool_key, sequence = excluded.sequence,
               start_time = excluded.start_time, state = excluded.state, verdict = excluded.verdict, build = excluded.build
-            WHERE {IsNewer("builds")}
+            WHERE {Replaces("builds", NoMilderBuild)}
             """);
         UpsertFinding = Add($"""
             INSERT INTO findings(host_key, uid, build_id, spool_key, sequence, time, severity, finding)
             VALUES($1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT(uid, host_key) DO UPDATE SET build_id = excluded.build_id, spool_key = excluded.spool_key,
               sequence = excluded.sequence, time = excluded.time, severity = excluded.severity, finding = excluded.finding
-            WHERE {IsNewer("findings")}
+            WHERE {Replaces("findings", NoMilderFinding)}
             """);
         AddActivity = Add("""
             INSERT INTO activities(host_key, uid, spool_key, sequence, time, finding) VALUES($1, $2, $3, $4, $5, $6)
             ON CONFLICT DO NOTHING
             """);
+        FindBuildSpool = Add("SELECT spool_key FROM builds WHERE host_key = $1 AND build_id = $2");
+        FindFindingSpool = Add("SELECT spool_key FROM findings WHERE host_key = $1 AND uid = $2");
+        CountConflict = Add("INSERT INTO counters VALUES('conflicts', 1) ON CONFLICT(name) DO UPDATE SET value = value + 1");
         AddCoverage = Add("""
             INSERT INTO coverage(host_key, spool_key, sequence, time, coverage) VALUES($1, $2, $3, $4, $5)
             ON CONFLICT DO NOTHING
@@ -86,6 +94,12 @@ internal sealed class WriteCommands : IDisposable
 
     public Statement AddActivity { get; }
 
+    public Statement FindBuildSpool { get; }
+
+    public Statement FindFindingSpool { get; }
+
+    public Statement CountConflict { get; }
+
     public Statement AddCoverage { get; }
 
     public Statement TrimCoverage { get; }
@@ -102,8 +116,16 @@ internal sealed class WriteCommands : IDisposable
 
     public void Dispose() => _all.ForEach(statement => statement.Dispose());
 
-    private static string IsNewer(string table)
-        => $"(excluded.spool_key, excluded.sequence) > ({table}.spool_key, {table}.sequence)";
+    // A later word of the same spool always counts. A later spool of the host is the same agent after its spool was lost,
+    // or somebody else who reached the port and named the host: it may add to what is known, never take away from it.
+    private static string Replaces(string table, string isNoMilder)
+        => $"""
+            (excluded.spool_key = {table}.spool_key AND excluded.sequence > {table}.sequence)
+              OR (excluded.spool_key > {table}.spool_key AND {isNoMilder})
+            """;
+
+    // CLEAN < UNKNOWN < SUSPICIOUS < MALICIOUS; the numbers are the protocol's.
+    private static string Rank(string verdict) => $"CASE {verdict} WHEN 1 THEN 1 WHEN 4 THEN 2 WHEN 2 THEN 3 WHEN 3 THEN 4 ELSE 0 END";
 
     private Statement Add(string sql)
     {

@@ -85,11 +85,15 @@ public sealed class BuildRegistry(CoreState state)
 
     internal void End(Build build, Stamp at, BuildResult result)
     {
+        if (!_active.Remove(build))
+        {
+            return;
+        }
+
         build.Ended = at;
         build.Result = result;
         build.SensorsAtEnd = [.. state.Sensors.Values];
         build.Dirty = true;
-        _ = _active.Remove(build);
         _recent.Add(build);
         if (_recent.Count > MaximumRecent)
         {
@@ -98,6 +102,17 @@ public sealed class BuildRegistry(CoreState state)
 
         ChooseClients(build, at);
         Ended?.Invoke(build, at);
+    }
+
+    /// <summary>The agent stops: whoever reads of these builds must not wait for an end that nobody will see.</summary>
+    internal void Abandon(Stamp at)
+    {
+        foreach (Build build in _active.ToArray())
+        {
+            build.Note("the agent stopped while this build ran; what it did afterwards was not seen");
+            build.AddLoss(-1);
+            End(build, at, BuildResult.None);
+        }
     }
 
     /// <summary>A build with its steps' outcome but no image yet: what would its result be?</summary>

@@ -45,7 +45,7 @@ internal sealed class LossTracker(CoreState state, BuildRegistry builds, Finding
         _losses[sensor.Sensor] = lost;
         string before = _health.GetValueOrDefault(sensor.Sensor, "");
         _health[sensor.Sensor] = sensor.Health;
-        if (before != "active" || sensor.Health == "active" || state.Ready is null || sensor.Sensor == "history")
+        if (before != "active" || sensor.Health == "active" || state.Ready is null || sensor.Sensor is "history" or "baseline")
         {
             return;
         }

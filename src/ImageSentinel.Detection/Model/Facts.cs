@@ -22,6 +22,7 @@ namespace ImageSentinel.Detection.Model;
 [JsonDerivedType(typeof(EnginePeerFact), "enginepeer")]
 [JsonDerivedType(typeof(TamperFact), "tamper")]
 [JsonDerivedType(typeof(ReadyFact), "ready")]
+[JsonDerivedType(typeof(StoppedFact), "stopped")]
 [JsonDerivedType(typeof(StoreImageFact), "storeimage")]
 [JsonDerivedType(typeof(ProcessNetworkFact), "processnetwork")]
 [JsonDerivedType(typeof(LayerFileFact), "layerfile")]
@@ -206,6 +207,9 @@ public sealed record BaselineFact(bool Approve, string Destination, string Reaso
 /// <summary>The agent is ready: every sensor that can read is reading. <paramref name="Restarted"/>: an earlier agent
 /// did not stop in order.</summary>
 public sealed record ReadyFact(bool Restarted, bool Tampered, string Note) : Fact;
+
+/// <summary>The agent stops in order: the last fact of its stream. What still runs is not watched any more.</summary>
+public sealed record StoppedFact : Fact;
 
 /// <summary>The addresses of a process's network namespace.</summary>
 /// <param name="StartBoot">The process's start on the boot clock; 0 when it was already gone, and then nothing else is known.</param>

@@ -40,6 +40,7 @@ public sealed class LookupService : IDisposable
         _thread = new Thread(Run) { IsBackground = true, Name = "is-lookups" };
     }
 
+    /// <summary>Questions that did not fit. One that has no answer (the process is gone) is not among them.</summary>
     public long Dropped => Interlocked.Read(ref _dropped) + _files.Dropped;
 
     public void Start()
@@ -93,7 +94,7 @@ public sealed class LookupService : IDisposable
         }
         catch (Exception e) when (e is LinuxException or IOException or UnauthorizedAccessException)
         {
-            _ = Interlocked.Increment(ref _dropped);
+            // The daemon went away; clients that connect from now on are seen all the same.
         }
     }
 
@@ -177,7 +178,6 @@ public sealed class LookupService : IDisposable
 #pragma warning restore CA1031
             {
                 // Gone, not readable now, or not what its place promises; the core goes on without.
-                _ = Interlocked.Increment(ref _dropped);
             }
 
             _busy = _questions.Count > 0;

@@ -201,6 +201,46 @@ public sealed class CommandTests
         }
     }
 
+    [Test]
+    public async Task A_doctor_without_privileges_says_so_with_its_exit_code()
+    {
+        var doctor = new ScriptedDoctor([new DoctorCheck(DoctorCheck.Privileges, DoctorResult.Failure, "missing", ""), new DoctorCheck("audit", DoctorResult.Failure, "off", "")]);
+
+        (int code, _, _) = await InProcess.RunAsync(["doctor", "-c", Write("good.yaml", "")], context => context with { Doctor = doctor });
+
+        Assert.That(code, Is.EqualTo(77));
+    }
+
+    [Test]
+    public async Task What_nobody_foresaw_is_one_line_and_no_stack_trace()
+    {
+        var doctor = new FailingDoctor(new TypeInitializationException("Sqlite", new DllNotFoundException("no libe_sqlite3\nhere")));
+
+        (int code, _, string errors) = await InProcess.RunAsync(["doctor", "-c", Write("good.yaml", "")], context => context with { Doctor = doctor });
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(code, Is.EqualTo(1));
+            Assert.That(errors, Does.StartWith("imagesentinel: unexpected DllNotFoundException: no libe_sqlite3").And.Not.Contain("   at "));
+            Assert.That(errors.TrimEnd('\n'), Does.Not.Contain("\n"));
+        }
+    }
+
+    [TestCase("http://10.0.0.5:4317")]
+    [TestCase("http://collector.example:4317")]
+    public async Task A_collector_across_the_network_without_TLS_is_a_configuration_error(string url)
+    {
+        string file = Write("bad.yaml", $"outputs:\n  collector:\n    url: {url}\n");
+
+        (int code, _, string errors) = await InProcess.RunAsync(["config", "check", "-c", file], context => context);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(code, Is.EqualTo(78));
+            Assert.That(errors, Does.Contain("bad.yaml:3").And.Contain("outputs.collector.url").And.Contain("https://"));
+        }
+    }
+
     private string Write(string name, string text)
     {
         string path = Path.Combine(_folder, name);
@@ -211,6 +251,11 @@ public sealed class CommandTests
     private sealed class ScriptedDoctor(ImmutableArray<DoctorCheck> checks) : IDoctor
     {
         public ImmutableArray<DoctorCheck> Examine(AgentOptions options) => checks;
+    }
+
+    private sealed class FailingDoctor(Exception error) : IDoctor
+    {
+        public ImmutableArray<DoctorCheck> Examine(AgentOptions options) => throw error;
     }
 
     private sealed class ScriptedReplay : IReplayRunner

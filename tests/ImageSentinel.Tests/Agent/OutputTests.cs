@@ -177,6 +177,30 @@ public sealed class OutputTests
     }
 
     [Test]
+    public async Task The_last_room_is_kept_for_findings()
+    {
+        using var gate = new ManualResetEventSlim();
+        using var entered = new ManualResetEventSlim();
+        var slow = new ListOutput("slow")
+        {
+            OnWrite = () =>
+            {
+                entered.Set();
+                gate.Wait();
+            },
+        };
+        var writer = new OutputWriter([slow], NullLogger<OutputWriter>.Instance, queueLength: 4);
+        writer.Write(Record("blocks"));
+        entered.Wait();
+        bool[] builds = [.. Enumerable.Range(0, 5).Select(i => writer.Write(new OutputRecord { Build = new Build { Id = $"b{i}" } }))];
+        bool finding = writer.Write(Record("f"));
+        gate.Set();
+        await writer.DisposeAsync();
+
+        Assert.That((builds.Count(taken => taken), finding, writer.Dropped), Is.EqualTo((3, true, 2L)));
+    }
+
+    [Test]
     public async Task A_replaced_output_is_closed_and_one_that_stays_is_not()
     {
         var stays = new ListOutput("stays");

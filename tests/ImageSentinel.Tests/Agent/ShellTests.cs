@@ -162,7 +162,7 @@ public sealed class ShellTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(refusal?.Code, Is.EqualTo(ExitCode.Failure));
-            Assert.That(refusal?.Message, Does.StartWith("another agent").And.Not.Contain("\n"));
+            Assert.That(refusal?.Message, Does.StartWith($"another agent (pid {Environment.ProcessId})").And.Not.Contain("\n"));
             Assert.That(ControlSocket.IsAlive(agent.Socket), Is.True, "the first one goes on");
         }
     }
@@ -216,13 +216,16 @@ public sealed class ShellTests
     public void An_earlier_runs_unfinished_build_is_never_called_clean()
     {
         using var history = new AgentHistory();
-        history.Restore([new Build { Id = "b-1", State = BuildState.Started, Verdict = Verdict.Clean }], [new Finding { Uid = "f-1", BuildId = "b-1", Severity = Severity.Low }]);
+        IReadOnlyList<Build> abandoned = history.Restore(
+            [new Build { Id = "b-0", State = BuildState.Ended, Verdict = Verdict.Clean }, new Build { Id = "b-1", State = BuildState.Started, Verdict = Verdict.Clean }],
+            [new Finding { Uid = "f-1", BuildId = "b-1", Severity = Severity.Low }]);
         var status = new GetStatusResponse();
         history.Describe(status);
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(history.RecentBuilds(0).Single().Verdict, Is.EqualTo(Verdict.Unknown));
+            Assert.That(abandoned.Select(build => (build.Id, build.State, build.Verdict)), Is.EqualTo(new[] { ("b-1", BuildState.Ended, Verdict.Unknown) }));
+            Assert.That(history.RecentBuilds(0).Select(build => build.Verdict), Is.EqualTo(new[] { Verdict.Clean, Verdict.Unknown }));
             Assert.That(status.BuildsActive, Is.Zero);
             Assert.That(history.Explain("f-1")?.Build.Notes, Has.Count.EqualTo(1));
         }

@@ -12,6 +12,7 @@ using NUnit.Framework;
 
 namespace ImageSentinel.Tests.Collector;
 
+[System.Runtime.Versioning.SupportedOSPlatform("linux")]
 public sealed class CollectorProgramTests
 {
     private string _directory = "";
@@ -72,7 +73,7 @@ public sealed class CollectorProgramTests
     {
         await File.WriteAllTextAsync(State, "");
         (int exit, string errors) = await CollectorProgram.RunAsync("--state", State, "--web", "none", "--listen", "http://127.0.0.1:0");
-        Check(exit, errors, 1, State);
+        Check(exit, errors, 78, State);
     }
 
     [Test]
@@ -130,6 +131,57 @@ public sealed class CollectorProgramTests
         await next.ReadyAsync(web);
         next.Terminate();
         Assert.That((await next.EndAsync()).ExitCode, Is.Zero);
+    }
+
+    [Test]
+    public async Task A_state_directory_that_others_could_read_is_closed()
+    {
+        Directory.CreateDirectory(State);
+        File.SetUnixFileMode(State, (UnixFileMode)0x1ED); // 0755
+        int web = CollectorProgram.FreePort();
+        using CollectorProgram program = CollectorProgram.Start("--state", State, "--listen", "http://127.0.0.1:0", "--web", $"http://127.0.0.1:{web}");
+        await program.ReadyAsync(web);
+        UnixFileMode[] modes = [File.GetUnixFileMode(State), .. Directory.EnumerateFiles(State).Select(File.GetUnixFileMode)];
+        program.Terminate();
+        (int exit, string errors) = await program.EndAsync();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.Zero);
+            Assert.That(errors, Does.Contain("0700"));
+            Assert.That(modes.Select(static mode => (int)mode & 0x3F), Is.All.Zero);
+        }
+    }
+
+    [Test]
+    public async Task Garbage_is_told_in_one_line_and_not_without_end()
+    {
+        int web = CollectorProgram.FreePort();
+        int agents = CollectorProgram.FreePort();
+        using CollectorProgram program = CollectorProgram.Start("--state", State, "--listen", $"http://127.0.0.1:{agents}", "--web", $"http://127.0.0.1:{web}");
+        await program.ReadyAsync(web);
+        using var client = new HttpClient();
+        byte[][] garbage = [[0, 0, 0, 0, 3, 0xff, 0xff, 0xff], [9, 9, 9], [0, 0, 0, 0, 9, 1], [0, 0xff, 0xff, 0xff, 0xff]];
+        for (int i = 0; i < 20; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, $"http://127.0.0.1:{agents}/imagesentinel.v1.FindingService/PublishFindings")
+            {
+                Version = new Version(2, 0),
+                VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+                Content = new ByteArrayContent(garbage[i % garbage.Length]),
+            };
+            request.Content.Headers.ContentType = new("application/grpc");
+            using HttpResponseMessage answer = await client.SendAsync(request);
+        }
+
+        program.Terminate();
+        (int exit, string errors) = await program.EndAsync();
+        string[] lines = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.Zero);
+            Assert.That(lines.Count(static line => line.Contains("refused", StringComparison.Ordinal)), Is.InRange(1, 5), errors);
+            Assert.That(errors, Does.Not.Contain("   at "));
+        }
     }
 
     [Test]

@@ -94,6 +94,33 @@ public sealed class IngestTests
     }
 
     [Test]
+    public async Task Another_spool_may_say_more_of_a_build_and_never_less()
+    {
+        await using (var agent = new AgentStream(_channel))
+        {
+            await agent.SayAsync(AgentStream.Hello("own"));
+            await agent.SayAsync(AgentStream.Build(1, "b1", Verdict.Malicious), AgentStream.Build(2, "b2", Verdict.Unknown), AgentStream.Finding(3, "f1", Severity.High));
+        }
+
+        await using var stranger = new AgentStream(_channel);
+        await stranger.SayAsync(AgentStream.Hello("stranger"));
+        await stranger.SayAsync(
+            AgentStream.Build(900, "b1", Verdict.Clean),
+            AgentStream.Build(901, "b2", Verdict.Suspicious),
+            AgentStream.Finding(902, "f1", Severity.Low, Activity.Update),
+            AgentStream.Finding(903, "f1", Severity.Critical, Activity.Close));
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(_collector.Reader.Build("b1")!.Verdict, Is.EqualTo(Verdict.Malicious));
+            Assert.That(_collector.Reader.Build("b2")!.Verdict, Is.EqualTo(Verdict.Suspicious), "UNKNOWN is less than SUSPICIOUS");
+            Assert.That(_collector.Reader.Finding("f1")!.Activity, Is.EqualTo(Activity.Create));
+            Assert.That(_collector.Reader.Activities("f1"), Has.Count.EqualTo(1));
+            Assert.That(_collector.Reader.Counter("conflicts"), Is.EqualTo(3));
+        }
+    }
+
+    [Test]
     public async Task Two_hosts_with_the_same_uid_and_the_same_spool_name_do_not_touch_each_other()
     {
         await using var first = new AgentStream(_channel);

@@ -55,6 +55,27 @@ public sealed class BuildKitScenarioTests
         }
     }
 
+    [TestCase(false, Verdict.Unknown)]
+    [TestCase(true, Verdict.Suspicious)]
+    public void A_build_that_runs_when_the_agent_stops_is_told_as_ended_and_never_clean(bool bad, Verdict expected)
+    {
+        Scene scene = new Scene().Client(200, "docker", "build", "-t", "example/app:1", "/ctx");
+        scene = bad ? BadStep(new Scene()) : scene.SnapshotDockerfile(1, Bad).BuildKitStep(1, 300, Download, "layer-bad");
+        scene.After(500);
+        Build build = scene.OnlyBuild;
+        bool before = build.Active;
+        scene.Tell(new StoppedFact());
+        scene.After(1000);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((before, build.Active, build.Verdict), Is.EqualTo((true, false, expected)));
+            Assert.That(build.Notes, Has.Some.Contains("the agent stopped"));
+            Assert.That(scene.Core.Builds.Active, Is.Empty);
+            Assert.That(scene.Core.Builds.Recent, Has.Count.EqualTo(1));
+        }
+    }
+
     [Test]
     public void The_finding_is_told_while_the_step_still_runs()
     {

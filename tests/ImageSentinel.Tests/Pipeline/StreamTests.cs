@@ -26,6 +26,7 @@ public sealed class StreamTests
         new TamperFact("audit", "d"),
         new BaselineFact(true, "1.1.1.1", "r"),
         new ReadyFact(true, false, "n"),
+        new StoppedFact(),
         new StoreImageFact("b", "sha256:i", ["a:1"]),
         new FlowsFact([new FlowCount("10.0.0.2", 1, "203.0.113.66", 80, 1, 2, 3)]),
         new ProcessNetworkFact(7, 5, ["10.0.0.2"], false),

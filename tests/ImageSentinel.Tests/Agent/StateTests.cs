@@ -1,0 +1,169 @@
+using ImageSentinel.Agent.Lifetime;
+using ImageSentinel.Agent.Options;
+using ImageSentinel.Agent.Pipeline;
+using ImageSentinel.Detection.Baseline;
+using ImageSentinel.Detection.Model;
+using ImageSentinel.Tests.Uplink;
+using NUnit.Framework;
+
+namespace ImageSentinel.Tests.Agent;
+
+/// <summary>What the agent keeps on disk, and what becomes of it on a bad day.</summary>
+[System.Runtime.Versioning.SupportedOSPlatform("linux")]
+public sealed class StateTests
+{
+    private const UnixFileMode Open = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
+        | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
+
+    private static readonly BaselineOptions _learning = new(ImageSentinel.Agent.Options.BaselineMode.Learning, TimeSpan.FromDays(7));
+
+    private string _folder = "";
+
+    [SetUp]
+    public void Prepare() => _folder = Directory.CreateTempSubdirectory("imagesentinel-test-").FullName;
+
+    [TearDown]
+    public void Clean() => Directory.Delete(_folder, recursive: true);
+
+    [Test]
+    public void A_state_directory_that_others_could_read_is_closed()
+    {
+        File.WriteAllText(PathOf("baseline.db"), "");
+        File.SetUnixFileMode(PathOf("baseline.db"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
+        File.SetUnixFileMode(_folder, Open);
+
+        string? said = StateDirectory.MakePrivate(_folder, "/run/imagesentinel/agent.sock");
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(said, Does.Contain(_folder).And.Contain("0755").And.Contain("0700"));
+            Assert.That(File.GetUnixFileMode(_folder), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute));
+            Assert.That(File.GetUnixFileMode(PathOf("baseline.db")), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite));
+            Assert.That(StateDirectory.MakePrivate(_folder, "/run/imagesentinel/agent.sock"), Is.Null, "said once");
+        }
+    }
+
+    [Test]
+    public void A_folder_that_others_live_in_is_not_taken_from_them()
+    {
+        File.WriteAllText(PathOf("somebody-elses"), "");
+        File.SetUnixFileMode(_folder, Open);
+
+        string? said = StateDirectory.MakePrivate(_folder, "/run/imagesentinel/agent.sock");
+
+        Assert.That((said, File.GetUnixFileMode(_folder)), Is.EqualTo(((string?)null, Open)));
+    }
+
+    [TestCase("baseline.db")]
+    [TestCase("images.db")]
+    public void A_damaged_database_is_moved_aside_and_a_new_one_begun(string name)
+    {
+        File.WriteAllBytes(PathOf(name), [.. Enumerable.Repeat((byte)0x5a, 40_000)]);
+        var log = new LogCollector();
+
+        if (name == "baseline.db")
+        {
+            using var store = new BaselineStore(_folder, log.For<BaselineStore>());
+            Assert.That(store.Load(_learning, DateTimeOffset.UtcNow).Seen.Count, Is.Zero);
+        }
+        else
+        {
+            using var store = new ImageStore(_folder, log.For<ImageStore>());
+            store.Load();
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(log.Lines, Has.Count.EqualTo(1));
+            Assert.That(log.Lines.Single(), Does.Contain(PathOf(name)).And.Contain("damaged-"));
+            Assert.That(new FileInfo(Directory.EnumerateFiles(_folder, $"{name}.damaged-*").Single()).Length, Is.EqualTo(40_000));
+        }
+    }
+
+    [Test]
+    public void A_database_that_cannot_be_made_is_kept_in_memory_and_said()
+    {
+        // A folder in the file's place: what a full disk answers cannot be had without a file system of one's own.
+        Directory.CreateDirectory(PathOf("baseline.db"));
+        var log = new LogCollector();
+
+        using var store = new BaselineStore(_folder, log.For<BaselineStore>());
+        DestinationBaseline baseline = store.Load(_learning, DateTimeOffset.UtcNow);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(baseline.Seen.Count, Is.Zero);
+            Assert.That(log.Lines.Single(), Does.Contain(PathOf("baseline.db")).And.Contain("in memory"));
+            Assert.That(store.Remember("host_id", "a"), Is.Null);
+            Assert.That(store.Remember("host_id", "b"), Is.EqualTo("a"));
+        }
+    }
+
+    [Test]
+    public void A_hosts_identity_survives_and_a_broken_one_is_replaced_aloud()
+    {
+        var log = new LogCollector();
+        string first = HostId.In(_folder, log.For<StateTests>());
+        string again = HostId.In(_folder, log.For<StateTests>());
+        int said = log.Lines.Count;
+        File.WriteAllText(PathOf("host-id"), "short");
+        string other = HostId.In(_folder, log.For<StateTests>());
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((again, said), Is.EqualTo((first, 0)));
+            Assert.That(other, Is.Not.EqualTo(first).And.Length.EqualTo(32));
+            Assert.That(log.Lines.Single(), Does.Contain(PathOf("host-id")));
+            Assert.That(Directory.EnumerateFiles(_folder).Select(Path.GetFileName), Is.EqualTo(new[] { "host-id" }));
+        }
+    }
+
+    [Test]
+    public void What_a_queue_dropped_is_told_as_coverage_and_logged_once_an_episode()
+    {
+        long dropped = 0;
+        var log = new LogCollector();
+        var time = new SteppedTime();
+        List<SensorFact> told = [];
+        using var watch = new DropWatch([new DropSource("outputs", () => dropped, "too slow")], told.Add, time, log.For<DropWatch>());
+        watch.Start();
+        watch.Look();
+        dropped = 3;
+        watch.Look();
+        dropped = 5;
+        watch.Look();
+        time.Seconds = 31;
+        watch.Look();
+        watch.Look();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(told.Select(fact => (fact.Health, fact.Dropped)), Is.EqualTo(new[] { ("active", 0L), ("degraded", 3), ("degraded", 5), ("active", 5) }));
+            Assert.That(log.Lines, Has.Count.EqualTo(2));
+        }
+    }
+
+    private string PathOf(string name) => Path.Combine(_folder, name);
+
+    private sealed class SteppedTime : TimeProvider
+    {
+        public long Seconds { get; set; }
+
+        public override long TimestampFrequency => 1;
+
+        public override long GetTimestamp() => Seconds;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => new NoTimer();
+    }
+
+    private sealed class NoTimer : ITimer
+    {
+        public bool Change(TimeSpan dueTime, TimeSpan period) => true;
+
+        public void Dispose()
+        {
+        }
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+}
