@@ -135,18 +135,23 @@ internal sealed partial class StoreDatabase : IDisposable
         }
     }
 
+    private static FileStream OpenPrivate(string path, FileShare share)
+    {
+        var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = share };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        return new FileStream(path, options);
+    }
+
     private static FileStream TakeLock(string directory)
     {
         string path = System.IO.Path.Combine(directory, "collector.lock");
         try
         {
-            return new FileStream(path, new FileStreamOptions
-            {
-                Mode = FileMode.OpenOrCreate,
-                Access = FileAccess.ReadWrite,
-                Share = FileShare.None,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            });
+            return OpenPrivate(path, FileShare.None);
         }
         catch (IOException error) when (error.GetType() == typeof(IOException) && File.Exists(path) && !IsFull(error))
         {
@@ -179,13 +184,7 @@ internal sealed partial class StoreDatabase : IDisposable
     private static SqliteConnection OpenWriter(string path)
     {
         // SQLite would make it readable by all; its log and index files take over what the database has.
-        new FileStream(path, new FileStreamOptions
-        {
-            Mode = FileMode.OpenOrCreate,
-            Access = FileAccess.ReadWrite,
-            Share = FileShare.ReadWrite,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        }).Dispose();
+        OpenPrivate(path, FileShare.ReadWrite).Dispose();
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
             DataSource = path,
