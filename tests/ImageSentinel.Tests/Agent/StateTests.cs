@@ -1,9 +1,13 @@
+using ImageSentinel.Agent.Commands;
+using ImageSentinel.Agent.Composition;
 using ImageSentinel.Agent.Lifetime;
 using ImageSentinel.Agent.Options;
 using ImageSentinel.Agent.Pipeline;
+using ImageSentinel.Agent.Uplink;
 using ImageSentinel.Detection.Baseline;
 using ImageSentinel.Detection.Model;
 using ImageSentinel.Tests.Uplink;
+using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
 
 namespace ImageSentinel.Tests.Agent;
@@ -141,6 +145,52 @@ public sealed class StateTests
             Assert.That(told.Select(fact => (fact.Health, fact.Dropped)), Is.EqualTo(new[] { ("active", 0L), ("degraded", 3), ("degraded", 5), ("active", 5) }));
             Assert.That(log.Lines, Has.Count.EqualTo(2));
         }
+    }
+
+    [Test]
+    public async Task An_agent_with_the_state_of_a_killed_one_and_a_damaged_file_closes_the_build_and_goes_on()
+    {
+        string state = PathOf("state");
+        Directory.CreateDirectory(state);
+        using (var spool = new FindingSpool(new SpoolOptions { Directory = state }, NullLogger<FindingSpool>.Instance, TimeProvider.System))
+        {
+            spool.Append(new V1.OutputRecord { Build = new V1.Build { Id = "b1", State = V1.BuildState.Started } });
+        }
+
+        File.WriteAllBytes(Path.Combine(state, "baseline.db"), [.. Enumerable.Repeat((byte)0x5a, 40_000)]);
+        string lines = PathOf("records.jsonl");
+        File.WriteAllText(PathOf("agent.yaml"), $$"""
+            state_dir: {{state}}
+            control_socket: {{PathOf("agent.sock")}}
+            engines: [{socket: {{PathOf("nobody.sock")}}}]
+            outputs: {journald: false, json_lines: {{lines}}}
+            sensors: {audit: "off", fanotify: "off", processes: "off", conntrack: "off", names: "off", bpf: "off", history: "off"}
+            """);
+        ConfigurationResult configuration = ConfigurationLoader.Load(PathOf("agent.yaml"), new Dictionary<string, string>());
+        Assert.That(configuration.Options, Is.Not.Null, string.Join('\n', configuration.Errors));
+
+        using var stop = new CancellationTokenSource();
+        using var parts = new AgentParts();
+        Task<ExitCode> running = new AgentShell(new RunRequest(configuration.Options!, () => configuration, TextWriter.Null, false), parts, NullLoggerFactory.Instance)
+            .RunAsync(stop.Token);
+        for (DateTime limit = DateTime.UtcNow.AddSeconds(60); DateTime.UtcNow < limit && !running.IsCompleted && Read().Count < 2; await Task.Delay(20))
+        {
+        }
+
+        await stop.CancelAsync();
+        ExitCode code = await running;
+        List<V1.OutputRecord> told = Read();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(code, Is.EqualTo(ExitCode.Success));
+            Assert.That(told[0].Coverage.Sensors.Select(sensor => sensor.Sensor), Is.SupersetOf(new[] { "outputs", "lookups", "baseline" }));
+            Assert.That((told[1].Build.Id, told[1].Build.State, told[1].Build.Verdict), Is.EqualTo(("b1", V1.BuildState.Ended, V1.Verdict.Unknown)));
+            Assert.That(Directory.EnumerateFiles(state, "baseline.db.damaged-*"), Is.Not.Empty);
+            Assert.That(File.Exists(Path.Combine(state, "running")), Is.False, "stopped in order");
+        }
+
+        List<V1.OutputRecord> Read() => !File.Exists(lines) ? []
+            : [.. File.ReadAllText(lines).Split('\n')[..^1].Select(Google.Protobuf.JsonParser.Default.Parse<V1.OutputRecord>)];
     }
 
     private string PathOf(string name) => Path.Combine(_folder, name);
