@@ -9,7 +9,15 @@ internal sealed class RunMarker(string stateDirectory)
     public bool Raise()
     {
         bool left = File.Exists(_path);
-        File.WriteAllText(_path, "");
+        try
+        {
+            File.WriteAllText(_path, "");
+        }
+        catch (IOException)
+        {
+            // A full disk: a kill will not be told by the next agent, which is no reason not to watch.
+        }
+
         return left;
     }
 

@@ -6,6 +6,7 @@ using ImageSentinel.Agent.Pipeline;
 using ImageSentinel.Agent.Uplink;
 using ImageSentinel.Detection.Baseline;
 using ImageSentinel.Detection.Model;
+using ImageSentinel.Tests.Support;
 using ImageSentinel.Tests.Uplink;
 using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
@@ -158,6 +159,40 @@ public sealed class StateTests
         }
 
         File.WriteAllBytes(Path.Combine(state, "baseline.db"), [.. Enumerable.Repeat((byte)0x5a, 40_000)]);
+        (ExitCode code, List<V1.OutputRecord> told) = await RunAgentAsync(state, records: 2);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(code, Is.EqualTo(ExitCode.Success));
+            Assert.That(told[0].Coverage.Sensors.Select(sensor => sensor.Sensor), Is.SupersetOf(new[] { "outputs", "lookups", "baseline" }));
+            Assert.That((told[1].Build.Id, told[1].Build.State, told[1].Build.Verdict), Is.EqualTo(("b1", V1.BuildState.Ended, V1.Verdict.Unknown)));
+            Assert.That(Directory.EnumerateFiles(state, "baseline.db.damaged-*"), Is.Not.Empty);
+            Assert.That(File.Exists(Path.Combine(state, "running")), Is.False, "stopped in order");
+        }
+    }
+
+    [Test]
+    [RequiresRoot]
+    public async Task An_agent_on_a_full_disk_watches_all_the_same()
+    {
+        string state = PathOf("full");
+        Directory.CreateDirectory(state);
+        Assert.That(Call("mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", state), Is.Zero);
+        try
+        {
+            File.WriteAllBytes(Path.Combine(state, "filler"), new byte[64 * 1024]);
+            (ExitCode code, List<V1.OutputRecord> told) = await RunAgentAsync(state, records: 1);
+
+            Assert.That((code, told[0].Coverage is not null), Is.EqualTo((ExitCode.Success, true)));
+        }
+        finally
+        {
+            Call("umount", state);
+        }
+    }
+
+    // The real pipeline with every sensor off: it touches nothing of the host.
+    private async Task<(ExitCode Code, List<V1.OutputRecord> Told)> RunAgentAsync(string state, int records)
+    {
         string lines = PathOf("records.jsonl");
         File.WriteAllText(PathOf("agent.yaml"), $$"""
             state_dir: {{state}}
@@ -173,24 +208,22 @@ public sealed class StateTests
         using var parts = new AgentParts();
         Task<ExitCode> running = new AgentShell(new RunRequest(configuration.Options!, () => configuration, TextWriter.Null, false), parts, NullLoggerFactory.Instance)
             .RunAsync(stop.Token);
-        for (DateTime limit = DateTime.UtcNow.AddSeconds(60); DateTime.UtcNow < limit && !running.IsCompleted && Read().Count < 2; await Task.Delay(20))
+        for (DateTime limit = DateTime.UtcNow.AddSeconds(60); DateTime.UtcNow < limit && !running.IsCompleted && Read().Count < records; await Task.Delay(20))
         {
         }
 
         await stop.CancelAsync();
-        ExitCode code = await running;
-        List<V1.OutputRecord> told = Read();
-        using (Assert.EnterMultipleScope())
-        {
-            Assert.That(code, Is.EqualTo(ExitCode.Success));
-            Assert.That(told[0].Coverage.Sensors.Select(sensor => sensor.Sensor), Is.SupersetOf(new[] { "outputs", "lookups", "baseline" }));
-            Assert.That((told[1].Build.Id, told[1].Build.State, told[1].Build.Verdict), Is.EqualTo(("b1", V1.BuildState.Ended, V1.Verdict.Unknown)));
-            Assert.That(Directory.EnumerateFiles(state, "baseline.db.damaged-*"), Is.Not.Empty);
-            Assert.That(File.Exists(Path.Combine(state, "running")), Is.False, "stopped in order");
-        }
+        return (await running, Read());
 
         List<V1.OutputRecord> Read() => !File.Exists(lines) ? []
             : [.. File.ReadAllText(lines).Split('\n')[..^1].Select(Google.Protobuf.JsonParser.Default.Parse<V1.OutputRecord>)];
+    }
+
+    private static int Call(string program, params string[] arguments)
+    {
+        using var process = System.Diagnostics.Process.Start(program, arguments);
+        process.WaitForExit();
+        return process.ExitCode;
     }
 
     private string PathOf(string name) => Path.Combine(_folder, name);
