@@ -61,6 +61,9 @@ public sealed class CoreState(CorePolicy policy, DestinationBaseline baseline, I
         _containerImages[container.ContainerId] = (container.Image, container.ImageId);
     }
 
+    /// <summary>The agent, or the child that tries its sensors.</summary>
+    internal bool IsOurs(ProcessNode node) => Host is { AgentPid: > 0 and var pid } && (node.Key.Pid == pid || node.Parent?.Key.Pid == pid);
+
     /// <summary>Keeps a destination with its step. A step cannot hide one behind hundreds that are known.</summary>
     internal bool Keep(BuildStep step, Egress egress, Stamp at)
         => step.TryAddEgress(egress)

@@ -45,7 +45,9 @@ internal sealed class NameTests(string engine)
     {
         (Build build, Finding finding) = await Attack("by-name", builder, "never-seen-egress");
 
-        Egress egress = build.AllEgress().Single(egress => egress is { Port: 80, Protocol: EgressProtocol.Tcp });
+        Egress egress = await Wait.ForAsync("the name in the request", async () => (await _collector.BuildsAsync())
+            .Single(same => same.Id == build.Id).AllEgress()
+            .FirstOrDefault(egress => egress is { Port: 80, Protocol: EgressProtocol.Tcp } && egress.Names.Any(name => name.Source == "host")));
         Assert.That(egress.Names.Select(name => (name.Name, name.Source)), Is.SupersetOf([(Named, "dns"), (Zone, "dns"), (Named, "host")]));
         Assert.That(egress.Novelty, Is.EqualTo(Novelty.NeverSeen));
         Assert.That(finding.Message, Does.Contain(Named));

@@ -13,6 +13,7 @@ namespace ImageSentinel.Detection.Builders;
 /// </remarks>
 internal sealed class DaemonlessTracker(CoreState state, BuildRegistry builds)
 {
+    private const long EndPatience = Stamp.Second / 2;
     private const long IdleEnd = 30 * Stamp.Second;
     private const int MaximumStores = 64;
 
@@ -173,6 +174,24 @@ internal sealed class DaemonlessTracker(CoreState state, BuildRegistry builds)
 
     public void OnTick(Stamp at)
     {
+        // An end passes another queue than the record of the program, and can be there before the step is known.
+        foreach (DaemonlessBuild running in _running.Values)
+        {
+            foreach (BuildStep step in running.Build.Steps
+                .Where(s => s is { Ended: null, Launcher.Ended: { } over } && at.Since(over) > EndPatience)
+                .ToList())
+            {
+                Close(step, step.LastChild?.Status ?? step.Launcher!.ExitStatus, step.LastChild?.At ?? step.Launcher!.Ended!.Value);
+            }
+        }
+
+        foreach (DaemonlessBuild running in _running.Values
+            .Where(r => r.Act != BuilderAct.Part && r.Owner.Ended is { } over && !r.Build.HasRunningStep && at.Since(over) > EndPatience)
+            .ToList())
+        {
+            End(running, running.Owner.ExitStatus, at);
+        }
+
         // A script's last move may never come, and a service that builds for others does not end.
         foreach (DaemonlessBuild running in _running.Values
             .Where(r => (r.Act == BuilderAct.Part || r.Owner.Ended is not null) && !r.Build.HasRunningStep && at.Since(r.Build.LastActivity) > IdleEnd)

@@ -42,7 +42,7 @@ internal sealed class EgressTracker(
     public void On(in EgressAttempted e)
     {
         ProcessNode node = state.Tree.Resolve(e.Caller, e.At, e.CallWall);
-        if (node.Key.Pid == state.Host?.AgentPid)
+        if (state.IsOurs(node))
         {
             return;
         }
@@ -83,6 +83,7 @@ internal sealed class EgressTracker(
             addresses.Unowned(e.Source, e.Destination, e.At);
         }
 
+        _open.Remember(e);
         _flowsProven |= e.Destination == _lastStepDestination;
         if (_addressOnly.Count == 0)
         {
@@ -281,7 +282,9 @@ internal sealed class EgressTracker(
 
         addresses.Attempted(step, attempt.Destination, at);
 
-        if (attempt.AddressOnly && (first || egress.AddressOnly))
+        // The first packet can overtake the record of the call that set its address.
+        bool only = attempt.AddressOnly && !_open.HasBegun(attempt.Destination, attempt.At.Wall);
+        if (only && (first || egress.AddressOnly))
         {
             if (first)
             {

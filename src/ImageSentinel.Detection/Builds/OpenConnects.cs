@@ -3,7 +3,7 @@ using ImageSentinel.Detection.Model;
 
 namespace ImageSentinel.Detection.Builds;
 
-/// <summary>Connects that returned before the other side had answered, and the answers that connection tracking saw.</summary>
+/// <summary>Connects that returned before the other side had answered, and what connection tracking saw of flows lately.</summary>
 /// <remarks>
 /// A non-blocking connect(2) ends in EINPROGRESS and the caller learns the rest from poll(2), which no record tells.
 /// A flow names no process: it settles a connect when exactly one step waits for that destination, and none otherwise.
@@ -26,7 +26,7 @@ internal sealed class OpenConnects
     {
         foreach ((Stamp at, Destination destination, EgressOutcome answer) in _recent)
         {
-            if (destination == egress.Destination && at.Wall >= called)
+            if (answer != EgressOutcome.None && destination == egress.Destination && at.Wall >= called)
             {
                 egress.Settle(answer, at);
                 return;
@@ -42,13 +42,7 @@ internal sealed class OpenConnects
     /// <returns>The step whose connect is settled by this answer, or null.</returns>
     public BuildStep? Answer(in FlowSeen e)
     {
-        if (_recent.Count == Capacity)
-        {
-            _ = _recent.Dequeue();
-        }
-
-        _recent.Enqueue((e.At, e.Destination, e.Answer));
-
+        Remember(e);
         int found = -1;
         for (int i = 0; i < _waiting.Count; i++)
         {
@@ -78,6 +72,21 @@ internal sealed class OpenConnects
         egress.Settle(e.Answer, e.At);
         return step;
     }
+
+    /// <summary>Keeps that a flow began, or what came of it, for the record of its call that is still to come.</summary>
+    public void Remember(in FlowSeen e)
+    {
+        if (_recent.Count == Capacity)
+        {
+            _ = _recent.Dequeue();
+        }
+
+        _recent.Enqueue((e.At, e.Destination, e.Answer));
+    }
+
+    /// <returns>True when a flow to the destination began at or after a moment, wall clock.</returns>
+    public bool HasBegun(Destination destination, long wall)
+        => _recent.Any(f => f.Answer == EgressOutcome.None && f.Destination == destination && f.At.Wall >= wall);
 
     public void OnTick(Stamp at)
     {

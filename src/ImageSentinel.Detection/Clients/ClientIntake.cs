@@ -19,7 +19,7 @@ internal sealed class ClientIntake(
         }
 
         ProcessNode node = state.Tree.Resolve(e.Caller, e.At, e.CallWall);
-        if (node.Key.Pid == engine.DaemonPid || node.Key.Pid == state.Host?.AgentPid)
+        if (node.Key.Pid == engine.DaemonPid || state.IsOurs(node))
         {
             return;
         }
@@ -40,7 +40,7 @@ internal sealed class ClientIntake(
     public void Learn(EnginePeerFact peer, Stamp at)
     {
         if (state.Tree.Find(peer.Pid) is not { Scope: not EngineScope } node
-            || node.Key.Pid == state.Host?.AgentPid
+            || state.IsOurs(node)
             || node.Exe.EndsWith("/containerd"u8))
         {
             return;

@@ -55,7 +55,7 @@ internal sealed class TcpApiClients(CoreState state)
         }
 
         ProcessNode node = state.Tree.Resolve(e.Caller, e.At, e.CallWall);
-        if (node.Key.Pid == state.Host?.AgentPid)
+        if (state.IsOurs(node))
         {
             return;
         }

@@ -57,7 +57,13 @@ internal sealed class ImageTaint(CoreState state, ImageGraph graph)
         List<ImageHistory> lines = [.. image.History.Where(static h => !h.EmptyLayer)];
         for (int i = 0; i < image.Layers.Count; i++)
         {
-            string content = image.DiffIds is { } contents && i < contents.Count && contents[i] != EmptyLayer ? contents[i] : "";
+            string content = image.DiffIds is { } contents && i < contents.Count ? contents[i] : "";
+            if (content == EmptyLayer)
+            {
+                // Whoever writes nothing on the same base gets the same directory: it carries nothing on.
+                continue;
+            }
+
             layers.Add(new ImageLayer(image.Layers[i], content, lines.Count == image.Layers.Count ? lines[i].CreatedBy : ""));
             if (content.Length > 0 && image.Layers[i].Length > 0)
             {

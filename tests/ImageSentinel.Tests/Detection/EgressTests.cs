@@ -68,6 +68,15 @@ public sealed class EgressTests
     }
 
     [Test]
+    public void A_datagram_that_overtook_the_record_of_its_connect_was_sent()
+    {
+        Scene scene = Step(new Scene()).Flow(port: 5353, protocol: EgressProtocol.Udp)
+            .Connect(302, port: 5353, protocol: EgressProtocol.Udp, outcome: EgressOutcome.Sent, addressOnly: true, calledEarlier: 5 * Stamp.Millisecond);
+
+        Assert.That(scene.Findings.Single().Message, Does.Contain("5353/udp"));
+    }
+
+    [Test]
     public void A_step_cannot_hide_a_new_destination_behind_hundreds_of_known_ones()
     {
         Assert.That(DestinationPattern.TryParse("198.51.100.5", out DestinationPattern? known), Is.True);
