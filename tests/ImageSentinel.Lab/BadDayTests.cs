@@ -91,6 +91,10 @@ internal sealed class BadDayTests
 
         Assert.That(_agent.Stop(), Is.Zero, _agent.Printed);
         Build last = _agent.Records().Last(record => record.Build?.Id == id).Build;
+        Assert.That(last.State, Is.EqualTo(BuildState.Ended));
+
+        // What the collector had not acknowledged at the stop, the next start tells it.
+        await _agent.StartAsync();
         Build told = await _collector.EndedBuildAsync(id, build => build.Id == id);
         await build;
         Assert.Multiple(() =>

@@ -325,7 +325,7 @@ internal sealed class DaemonlessTracker(CoreState state, BuildRegistry builds)
     {
         foreach (BuildStep step in running.Build.Steps.Where(static s => s.Ended is null).ToList())
         {
-            Close(step, step.LastChild?.Status ?? 9, step.LastChild?.At ?? at);
+            Close(step, step.LastChild?.Status ?? (step.Launcher is { Ended: not null } over ? over.ExitStatus : 9), step.LastChild?.At ?? at);
         }
 
         // buildah and podman end with 130 after an interrupt, others by the signal itself.

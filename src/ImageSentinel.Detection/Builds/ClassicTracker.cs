@@ -161,7 +161,13 @@ internal sealed class ClassicTracker(CoreState state, BuildRegistry builds)
             // The builder commits a container only when its command ended with 0.
             step.LastChild ??= (0, at);
             Close(step, at);
-            if (image.Layers.Count > 0 && image.Layers[^1].Length > 0)
+            // A command that wrote nothing leaves an empty line in the history and no layer: the last one is the base's then.
+            bool wrote = image.History.Count == 0 || !image.History[^1].EmptyLayer;
+            if (!wrote)
+            {
+                step.Layer = "";
+            }
+            else if (image.Layers.Count > 0 && image.Layers[^1].Length > 0)
             {
                 step.Layer = image.Layers[^1];
                 Committed?.Invoke(step, step.Layer);
