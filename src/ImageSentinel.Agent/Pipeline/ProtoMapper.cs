@@ -6,10 +6,10 @@ using ImageSentinel.Detection.Model;
 using ImageSentinel.Detection.Text;
 using Builds = ImageSentinel.Detection.Builds;
 using Clients = ImageSentinel.Detection.Clients;
-using Images = ImageSentinel.Detection.Images;
-using Files = ImageSentinel.Detection.Files;
 using Detectors = ImageSentinel.Detection.Detectors;
+using Files = ImageSentinel.Detection.Files;
 using History = ImageSentinel.Detection.History;
+using Images = ImageSentinel.Detection.Images;
 using Processes = ImageSentinel.Detection.Processes;
 
 namespace ImageSentinel.Agent.Pipeline;

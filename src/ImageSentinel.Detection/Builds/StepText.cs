@@ -1,5 +1,5 @@
-using ImageSentinel.Detection.Text;
 using System.Text;
+using ImageSentinel.Detection.Text;
 
 namespace ImageSentinel.Detection.Builds;
 
