@@ -181,9 +181,11 @@ internal sealed partial class AgentPipeline : IAgentPipeline
         await _posture.DisposeAsync().ConfigureAwait(false);
         await _engines.DisposeAsync().ConfigureAwait(false);
         await _sensors.DisposeAsync().ConfigureAwait(false);
-        _lookups.Dispose();
         _drops.Dispose();
+
+        // The last thing the core does may be to ask.
         _thread.Stop();
+        _lookups.Dispose();
 
         // What the last items said must be in the spool before the uplink sends the rest of it.
         await _records.FlushAsync().WaitAsync(deadline).ConfigureAwait(false);

@@ -190,6 +190,12 @@ internal sealed class FlowLedger(CoreState state, StepAddresses addresses)
     {
         // The engine's own resolver asks from within a step's namespace; and what is known beyond the step's list was attempted.
         Destination destination = flow.Key.Destination;
+        if (step.Ended is { } ended && flow.Began.Boot >= ended.Boot)
+        {
+            // The engine gives a step's address to the next container at once.
+            return;
+        }
+
         if ((destination.Port == 53 && state.Baseline.IsResolver(destination.Address))
             || (step.EgressBeyond > 0 && state.Baseline.Judge(destination, at.Time).Novelty == Novelty.Known))
         {
